@@ -1,1 +1,6 @@
-//! x
+//! The rules and types of Olmstead: what a Matrix homeserver must decide, with no I/O, no clock and no runtime.
+//!
+//! Everything here is a value or a pure function of its arguments. Time, randomness and stored data come in as
+//! parameters, so a test decides them.
+
+pub mod position;
