@@ -1,0 +1,127 @@
+//! What every use case works with.
+
+use std::sync::Arc;
+
+use olmstead_domain::rooms::build::ServerKey;
+use olmstead_storage::SharedStorage;
+use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
+
+use crate::{caches::Caches, notifier::Notifier};
+
+/// Time and randomness, so that tests decide them.
+pub trait Environment: Send + Sync {
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> u64;
+
+    /// Fills a buffer with bytes nobody can guess.
+    fn random(&self, buffer: &mut [u8]);
+}
+
+/// The real clock and the operating system's randomness.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemEnvironment;
+
+impl Environment for SystemEnvironment {
+    fn now(&self) -> u64 {
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        rand::RngCore::fill_bytes(&mut rand::rng(), buffer);
+    }
+}
+
+/// Who may register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Anyone (`m.login.dummy`).
+    Open,
+    /// Whoever knows the token (`m.login.registration_token`).
+    Token(String),
+    /// Nobody over the client API.
+    Closed,
+}
+
+/// Settings of the use cases.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// The name in user ids.
+    pub server_name: OwnedServerName,
+    /// Where clients reach the server, for `.well-known`; without a final slash.
+    pub public_base_url: Option<String>,
+    /// Who may register.
+    pub registration: RegistrationMode,
+    /// Turns on `/_synapse/admin/v1/register` with this HMAC secret.
+    pub registration_shared_secret: Option<String>,
+    /// Version of rooms made without naming one.
+    pub default_room_version: RoomVersionId,
+    /// One-time keys kept per device and algorithm (OTK-16).
+    pub one_time_key_limit: usize,
+    /// Ids of claimed one-time keys remembered per device and algorithm (OTK-3).
+    pub claimed_key_memory: usize,
+    /// How long an access token lives when the client takes refresh tokens, milliseconds.
+    pub access_token_lifetime_ms: u64,
+    /// The largest upload, bytes.
+    pub max_upload_size: u64,
+}
+
+impl ServiceConfig {
+    /// Sensible settings for a server of this name.
+    #[must_use]
+    pub fn new(server_name: OwnedServerName) -> Self {
+        Self {
+            server_name,
+            public_base_url: None,
+            registration: RegistrationMode::Closed,
+            registration_shared_secret: None,
+            default_room_version: RoomVersionId::V12,
+            one_time_key_limit: 5_000,
+            claimed_key_memory: 10_000,
+            access_token_lifetime_ms: 5 * 60 * 1_000,
+            max_upload_size: 50 * 1024 * 1024,
+        }
+    }
+}
+
+/// What every use case works with; one per server, shared by all requests.
+pub struct Context {
+    /// The store.
+    pub storage: SharedStorage,
+    /// Settings.
+    pub config: ServiceConfig,
+    /// The key that signs events.
+    pub server_key: ServerKey,
+    /// Time and randomness.
+    pub environment: Arc<dyn Environment>,
+    /// Wakes long-polls.
+    pub notifier: Notifier,
+    /// Caches of immutable or versioned things.
+    pub caches: Caches,
+    /// Bounds how many passwords are hashed at once: each takes tens of megabytes for a moment.
+    pub hashing: tokio::sync::Semaphore,
+}
+
+impl Context {
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.environment.now()
+    }
+
+    /// An unguessable text of `bytes` random bytes in URL-safe base64.
+    #[must_use]
+    pub fn random_text(&self, bytes: usize) -> String {
+        use base64::Engine as _;
+        let mut buffer = vec![0; bytes];
+        self.environment.random(&mut buffer);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(buffer)
+    }
+
+    /// Whether the user belongs to this server.
+    #[must_use]
+    pub fn is_local(&self, user_id: &OwnedUserId) -> bool {
+        user_id.server_name() == self.config.server_name
+    }
+}
