@@ -1,1 +1,75 @@
-fn main(){}
+//! The project's one tool, reached as `cargo xtask <command>`: set-up, a development server, everything CI
+//! runs, and the project's own checks. It has no dependencies, so that it compiles in seconds.
+
+mod args;
+mod clients;
+mod env;
+mod manifest;
+mod process;
+mod serve;
+mod setup;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+/// What went wrong, as a sentence for the terminal.
+type Failure = String;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  setup                       install what builds and tests need (apt-get as root, else the line to run)
+  serve [--release] [-- ARGS] build Olmstead and run it here: RocksDB in ./olmstead-data, server name
+                              localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`
+  test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
+                              everything CI runs; a FILTER runs only the tests with it in their name
+                              steps: fmt, clippy, features, test, tidy, clients
+  tidy                        the project's own checks: layers, forbidden constructs, stray paths
+  bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
+  help                        this text
+
+Everything is built in CARGO_TARGET_DIR if that is set, else in $XDG_CACHE_HOME/olmstead/target, else in
+~/.cache/olmstead/target, so that a fresh clone reuses what another one compiled.";
+
+fn main() -> ExitCode {
+    match run(Args::new(std::env::args().skip(1))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut args: Args) -> Result<(), Failure> {
+    match args.next().as_deref() {
+        Some("setup") => {
+            args.finish()?;
+            setup::run(setup::Needs::everything())?;
+            println!("Everything that builds and tests need is there.");
+            Ok(())
+        }
+        Some("serve") => serve::run(args),
+        Some("test") => test::run(args),
+        Some("tidy") => {
+            args.finish()?;
+            tidy::run()
+        }
+        Some("bench") => {
+            setup::run(setup::Needs::build())?;
+            let mut cargo = process::cargo(["bench", "-p", "olmstead-benches"])?;
+            process::check(cargo.args(args.rest()))
+        }
+        None | Some("help" | "--help" | "-h") => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!(
+            "there is no command `{other}`; there are setup, serve, test, tidy, bench and help"
+        )),
+    }
+}

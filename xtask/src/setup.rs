@@ -1,0 +1,291 @@
+//! `setup`: what a machine needs beyond Rust.
+//!
+//! RocksDB's bindings are generated at build time (libclang) and its C++ is compiled (g++). The client tests run
+//! on Node.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Failure;
+use crate::env::in_path;
+use crate::process::{capture, check, command, describe};
+
+/// The oldest Node that the client tests are run on.
+const NODE: u32 = 18;
+
+/// What a command is about to use, beyond a compiler.
+#[derive(Clone, Copy)]
+pub(crate) struct Needs {
+    node: bool,
+    rust_components: bool,
+}
+
+impl Needs {
+    /// Just building.
+    pub(crate) fn build() -> Self {
+        Self {
+            node: false,
+            rust_components: false,
+        }
+    }
+
+    /// Building, formatting, linting, testing with real clients.
+    pub(crate) fn everything() -> Self {
+        Self {
+            node: true,
+            rust_components: true,
+        }
+    }
+
+    /// Building and linting; the client tests as told.
+    pub(crate) fn test(clients: bool) -> Self {
+        Self {
+            node: clients,
+            rust_components: true,
+        }
+    }
+}
+
+/// What is on this machine.
+struct Found {
+    libclang: bool,
+    cxx: bool,
+    make: bool,
+    pkg_config: bool,
+    node: Option<u32>,
+    npm: bool,
+}
+
+impl Found {
+    fn look(needs: Needs) -> Self {
+        Self {
+            libclang: has_libclang(),
+            cxx: std::env::var_os("CXX").is_some() || in_path("c++"),
+            make: in_path("make"),
+            pkg_config: in_path("pkg-config"),
+            node: if needs.node { node_version() } else { None },
+            npm: needs.node && in_path("npm"),
+        }
+    }
+
+    /// The Debian packages to install.
+    fn missing(&self, needs: Needs) -> Vec<&'static str> {
+        let old_node = self.node.is_none_or(|version| version < NODE);
+        [
+            (!self.libclang, "libclang-dev"),
+            (!self.cxx, "g++"),
+            (!self.make, "make"),
+            (!self.pkg_config, "pkg-config"),
+            (needs.node && old_node, "nodejs"),
+            (needs.node && !self.npm, "npm"),
+        ]
+        .into_iter()
+        .filter_map(|(missing, package)| missing.then_some(package))
+        .collect()
+    }
+}
+
+/// Installs what is missing; at once done when nothing is.
+///
+/// # Errors
+/// If something is missing that cannot be installed from here: the sentence says what to run.
+pub(crate) fn run(needs: Needs) -> Result<(), Failure> {
+    let missing = Found::look(needs).missing(needs);
+    if !missing.is_empty() {
+        install(&missing)?;
+        let left = Found::look(needs).missing(needs);
+        if left.contains(&"nodejs") {
+            return Err(format!(
+                "the client tests need Node {NODE} or newer, and this system's packages have none: \
+                 install it from https://nodejs.org, or leave those tests out with `--skip clients`"
+            ));
+        }
+        if !left.is_empty() {
+            return Err(format!(
+                "installed, but still not usable: {}",
+                left.join(", ")
+            ));
+        }
+    }
+    if needs.rust_components {
+        rust_components()
+    } else {
+        Ok(())
+    }
+}
+
+fn install(packages: &[&str]) -> Result<(), Failure> {
+    let list = packages.join(" ");
+    if !in_path("apt-get") {
+        return Err(format!(
+            "missing on this system: {list} (names of Debian packages; install their like)"
+        ));
+    }
+    let root = fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
+    if !root {
+        return Err(format!(
+            "some packages are missing; run\n\n    sudo apt-get install --yes {list}\n\nand try again"
+        ));
+    }
+    println!("Installing {list}");
+    // A repository of no concern here may be out of order: only the installation has to succeed.
+    if let Err(failure) = check(&mut apt_get(&["-qq", "update"])) {
+        eprintln!("warning: {failure}");
+    }
+    let mut args = vec!["-qq", "install", "--yes", "--no-install-recommends"];
+    args.extend(packages);
+    check(&mut apt_get(&args))
+}
+
+fn apt_get(args: &[&str]) -> Command {
+    let mut apt = command("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", "DPkg::Lock::Timeout=300"])
+        .args(args);
+    apt
+}
+
+/// rustfmt and clippy: a minimal toolchain comes without them.
+fn rust_components() -> Result<(), Failure> {
+    let missing: Vec<&str> = [("rustfmt", "cargo-fmt"), ("clippy", "cargo-clippy")]
+        .into_iter()
+        .filter(|(_, program)| {
+            // A rustup proxy is there even when the component is not, so ask it.
+            !command(program)
+                .arg("--version")
+                .output()
+                .is_ok_and(|output| output.status.success())
+        })
+        .map(|(component, _)| component)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut rustup = command("rustup");
+    rustup.args(["component", "add"]).args(&missing);
+    if in_path("rustup") {
+        check(&mut rustup)
+    } else {
+        Err(format!(
+            "missing in the Rust toolchain: {} ({})",
+            missing.join(", "),
+            describe(&rustup)
+        ))
+    }
+}
+
+fn node_version() -> Option<u32> {
+    if !in_path("node") {
+        return None;
+    }
+    let (ok, text, _) = capture(command("node").arg("--version")).ok()?;
+    if ok { major(&text) } else { None }
+}
+
+fn major(version: &str) -> Option<u32> {
+    version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// The library and the compiler's own headers, without which bindgen finds no `stddef.h`.
+fn has_libclang() -> bool {
+    if std::env::var_os("LIBCLANG_PATH").is_some() {
+        return true;
+    }
+    let mut libraries: Vec<PathBuf> = ["/usr/lib", "/usr/lib64", "/usr/local/lib"]
+        .map(PathBuf::from)
+        .into();
+    libraries.extend(children(Path::new("/usr/lib"), "-linux-gnu", ""));
+    let llvm: Vec<PathBuf> = children(Path::new("/usr/lib"), "", "llvm-")
+        .into_iter()
+        .map(|dir| dir.join("lib"))
+        .collect();
+    libraries.extend(llvm.iter().cloned());
+    let library = libraries.iter().any(|dir| {
+        children(dir, "", "libclang").iter().any(|file| {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            name.contains(".so") && (name.starts_with("libclang.") || name.starts_with("libclang-"))
+        })
+    });
+    let headers = llvm
+        .iter()
+        .chain(&libraries)
+        .flat_map(|dir| children(&dir.join("clang"), "", ""))
+        .any(|version| version.join("include/stddef.h").is_file());
+    library && headers
+}
+
+/// The entries of a directory whose names have this end and this start; none if it cannot be read.
+fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(start) && name.ends_with(end)
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: Found = Found {
+        libclang: true,
+        cxx: true,
+        make: true,
+        pkg_config: true,
+        node: Some(20),
+        npm: true,
+    };
+
+    #[test]
+    fn nothing_is_missing_when_all_is_there() {
+        assert!(ALL.missing(Needs::everything()).is_empty());
+    }
+
+    #[test]
+    fn a_bare_machine_needs_all() {
+        let bare = Found {
+            libclang: false,
+            cxx: false,
+            make: false,
+            pkg_config: false,
+            node: None,
+            npm: false,
+        };
+        assert_eq!(
+            bare.missing(Needs::build()),
+            ["libclang-dev", "g++", "make", "pkg-config"]
+        );
+        assert_eq!(bare.missing(Needs::everything()).len(), 6);
+    }
+
+    #[test]
+    fn an_old_node_does_not_do() {
+        let old = Found {
+            node: Some(12),
+            ..ALL
+        };
+        assert_eq!(old.missing(Needs::everything()), ["nodejs"]);
+        assert!(old.missing(Needs::build()).is_empty());
+    }
+
+    #[test]
+    fn reads_the_version_of_node() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("none"), None);
+    }
+}
