@@ -19,10 +19,7 @@ impl Args {
 
     /// The value of the option just read: `--name=value` (already split off) or the next argument.
     pub(crate) fn value(&mut self, name: &str, inline: Option<&str>) -> Result<String, Failure> {
-        inline
-            .map(str::to_owned)
-            .or_else(|| self.next())
-            .ok_or_else(|| format!("{name} needs a value"))
+        inline.map(str::to_owned).or_else(|| self.next()).ok_or_else(|| format!("{name} needs a value"))
     }
 
     /// All that is left.
@@ -34,9 +31,7 @@ impl Args {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         match self.0.front() {
             None => Ok(()),
-            Some(extra) => Err(format!(
-                "unexpected argument `{extra}`; see `cargo xtask help`"
-            )),
+            Some(extra) => Err(format!("unexpected argument `{extra}`; see `cargo xtask help`")),
         }
     }
 }

@@ -28,8 +28,7 @@ pub(crate) fn run(engine: &str, filter: Option<&str>) -> Result<(), Failure> {
     println!("$ {}", describe(&build));
     check(&mut build)?;
     let mut npm = command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-        .current_dir(root().join("tests/clients/js"));
+    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root().join("tests/clients/js"));
     println!("$ {} (in tests/clients/js)", describe(&npm));
     check(&mut npm)?;
 
@@ -40,10 +39,7 @@ pub(crate) fn run(engine: &str, filter: Option<&str>) -> Result<(), Failure> {
         let text = fs::read_to_string(&log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
-        println!(
-            "--- the end of the server's log ---\n{}\n---",
-            tail.join("\n")
-        );
+        println!("--- the end of the server's log ---\n{}\n---", tail.join("\n"));
     }
     result
 }
@@ -54,41 +50,24 @@ fn flows(engine: &str, filter: Option<&str>, scratch: &Path, log: &Path) -> Resu
     wait_until_healthy(&mut server, address)?;
 
     let mut node = command("node");
-    node.args([
-        "tests/clients/js/run.mjs",
-        "--url",
-        &format!("http://{address}"),
-    ]);
+    node.args(["tests/clients/js/run.mjs", "--url", &format!("http://{address}")]);
     if let Some(filter) = filter {
         node.args(["--filter", filter]);
     }
     println!("$ {}", describe(&node));
-    let status = Running::start(&mut node)?
-        .wait(FLOWS)
-        .map_err(|failure| format!("the flows are {failure}"))?;
+    let status = Running::start(&mut node)?.wait(FLOWS).map_err(|failure| format!("the flows are {failure}"))?;
     let alive = server.ended().is_none();
 
-    let stopped = if alive {
-        stop(&mut server)
-    } else {
-        Err("the server ended by itself".to_owned())
-    };
+    let stopped = if alive { stop(&mut server) } else { Err("the server ended by itself".to_owned()) };
     if !status.success() {
         return Err(format!("a flow failed ({status})"));
     }
     stopped
 }
 
-fn start_server(
-    engine: &str,
-    address: SocketAddr,
-    scratch: &Path,
-    log: &Path,
-) -> Result<Running, Failure> {
+fn start_server(engine: &str, address: SocketAddr, scratch: &Path, log: &Path) -> Result<Running, Failure> {
     let output = File::create(log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
-    let errors = output
-        .try_clone()
-        .map_err(|e| format!("cannot write {}: {e}", log.display()))?;
+    let errors = output.try_clone().map_err(|e| format!("cannot write {}: {e}", log.display()))?;
     let mut server: Command = command(olmstead_binary(false));
     // The developer's own settings are not under test.
     for (name, _) in env::vars_os() {
@@ -112,16 +91,12 @@ fn start_server(
 
 fn stop(server: &mut Running) -> Result<(), Failure> {
     server.terminate()?;
-    let status = server
-        .wait(STOP)
-        .map_err(|failure| format!("after SIGTERM the server is {failure}"))?;
+    let status = server.wait(STOP).map_err(|failure| format!("after SIGTERM the server is {failure}"))?;
     if status.success() {
         println!("the server stopped cleanly on SIGTERM");
         Ok(())
     } else {
-        Err(format!(
-            "the server did not stop cleanly on SIGTERM ({status})"
-        ))
+        Err(format!("the server did not stop cleanly on SIGTERM ({status})"))
     }
 }
 
@@ -139,10 +114,7 @@ fn wait_until_healthy(server: &mut Running, address: SocketAddr) -> Result<(), F
             return Err(format!("the server ended before it served ({status})"));
         }
         if Instant::now() >= deadline {
-            return Err(format!(
-                "the server is not healthy after {} s",
-                START.as_secs()
-            ));
+            return Err(format!("the server is not healthy after {} s", START.as_secs()));
         }
         thread::sleep(POLL);
     }
@@ -154,10 +126,7 @@ fn is_healthy(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(
-            stream,
-            "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut status = [0; 12];
         stream.read_exact(&mut status)?;
         Ok(&status == b"HTTP/1.1 200")

@@ -5,23 +5,17 @@ use std::path::{Path, PathBuf};
 
 /// The repository's root: the directory above this package.
 pub(crate) fn root() -> PathBuf {
-    let package = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    package
-        .parent()
-        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let package =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Where cargo builds. Outside of the clone by default, since RocksDB's C++ costs a quarter of an hour and every
 /// clean checkout would pay it again.
 pub(crate) fn target_dir() -> PathBuf {
-    choose_target_dir(|name| {
-        env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    })
-    .map(|dir| std::path::absolute(&dir).unwrap_or(dir))
-    .unwrap_or_else(|| root().join("target"))
+    choose_target_dir(|name| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from))
+        .map(|dir| std::path::absolute(&dir).unwrap_or(dir))
+        .unwrap_or_else(|| root().join("target"))
 }
 
 fn choose_target_dir(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
@@ -32,8 +26,7 @@ fn choose_target_dir(var: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
 
 /// Whether a program of this name is in `PATH`.
 pub(crate) fn in_path(program: &str) -> bool {
-    env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 #[cfg(test)]
@@ -41,20 +34,12 @@ mod tests {
     use super::*;
 
     fn choose(vars: &[(&str, &str)]) -> Option<PathBuf> {
-        choose_target_dir(|name| {
-            vars.iter()
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| PathBuf::from(value))
-        })
+        choose_target_dir(|name| vars.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value)))
     }
 
     #[test]
     fn the_target_directory_follows_the_environment() {
-        let all = [
-            ("CARGO_TARGET_DIR", "/t"),
-            ("XDG_CACHE_HOME", "/c"),
-            ("HOME", "/h"),
-        ];
+        let all = [("CARGO_TARGET_DIR", "/t"), ("XDG_CACHE_HOME", "/c"), ("HOME", "/h")];
         assert_eq!(choose(&all), Some("/t".into()));
         assert_eq!(choose(&all[1..]), Some("/c/olmstead/target".into()));
         assert_eq!(choose(&all[2..]), Some("/h/.cache/olmstead/target".into()));

@@ -30,6 +30,7 @@ cargo xtask <command>
                               steps: fmt, clippy, features, test, tidy, clients
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
+  cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
 Everything is built in CARGO_TARGET_DIR if that is set, else in $XDG_CACHE_HOME/olmstead/target, else in
@@ -64,12 +65,16 @@ fn run(mut args: Args) -> Result<(), Failure> {
             let mut cargo = process::cargo(["bench", "-p", "olmstead-benches"])?;
             process::check(cargo.args(args.rest()))
         }
+        Some("cargo") => {
+            let mut cargo = process::cargo([])?;
+            process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
+        }
         None | Some("help" | "--help" | "-h") => {
             println!("{HELP}");
             Ok(())
         }
-        Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, tidy, bench and help"
-        )),
+        Some(other) => {
+            Err(format!("there is no command `{other}`; there are setup, serve, test, tidy, bench, cargo and help"))
+        }
     }
 }

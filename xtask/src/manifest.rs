@@ -33,9 +33,7 @@ pub(crate) fn package(text: &str) -> (Option<String>, Vec<(Kind, String)>) {
         };
         match dependency_table(&section) {
             Some((kind, None)) => {
-                let renamed = value
-                    .split_once("package")
-                    .and_then(|(_, rest)| quoted(rest));
+                let renamed = value.split_once("package").and_then(|(_, rest)| quoted(rest));
                 dependencies.push((kind, renamed.unwrap_or_else(|| first.clone())));
             }
             Some((_, Some(_))) if first == "package" => {
@@ -59,20 +57,14 @@ pub(crate) fn keys(text: &str) -> BTreeSet<String> {
             section = segments(header).join(".");
         } else if let Some((key, _)) = line.split_once('=') {
             let key = segments(key.trim()).join(".");
-            keys.insert(if section.is_empty() {
-                key
-            } else {
-                format!("{section}.{key}")
-            });
+            keys.insert(if section.is_empty() { key } else { format!("{section}.{key}") });
         }
     }
     keys
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn header(line: &str) -> Option<&str> {
@@ -161,10 +153,7 @@ mod tests {
             (Kind::Dev, "f"),
             (Kind::Dev, "real-g"),
         ];
-        assert_eq!(
-            dependencies,
-            expected.map(|(kind, name)| (kind, name.to_owned()))
-        );
+        assert_eq!(dependencies, expected.map(|(kind, name)| (kind, name.to_owned())));
     }
 
     #[test]
@@ -175,9 +164,6 @@ mod tests {
     #[test]
     fn reads_the_keys_of_a_configuration() {
         let found = keys("listen = [\n \"a\",\n]\n[storage]\npath = 'x'\n# no = 1\n[a.b]\nc.d = 1");
-        assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
-            ["a.b.c.d", "listen", "storage.path"]
-        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["a.b.c.d", "listen", "storage.path"]);
     }
 }

@@ -56,22 +56,15 @@ pub(crate) fn build_olmstead(release: bool) -> Result<Command, Failure> {
 
 /// Where [`build_olmstead`] puts the binary.
 pub(crate) fn olmstead_binary(release: bool) -> std::path::PathBuf {
-    target_dir()
-        .join(if release { "release" } else { "debug" })
-        .join("olmstead")
+    target_dir().join(if release { "release" } else { "debug" }).join("olmstead")
 }
 
 /// Whether RocksDB has been compiled in this target directory already.
 pub(crate) fn rocksdb_is_built(release: bool) -> bool {
-    let build = target_dir()
-        .join(if release { "release" } else { "debug" })
-        .join("build");
+    let build = target_dir().join(if release { "release" } else { "debug" }).join("build");
     std::fs::read_dir(build).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
-            entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("librocksdb-sys-")
+            entry.file_name().to_string_lossy().starts_with("librocksdb-sys-")
                 && entry.path().join("out/librocksdb.a").is_file()
         })
     })
@@ -80,11 +73,7 @@ pub(crate) fn rocksdb_is_built(release: bool) -> bool {
 /// The command as one would type it.
 pub(crate) fn describe(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
-    let mut text = program
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let mut text = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for arg in command.get_args() {
         text.push(' ');
         text.push_str(&arg.to_string_lossy());
@@ -98,14 +87,8 @@ pub(crate) fn describe(command: &Command) -> String {
 /// If it cannot start or does not succeed.
 pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
     let text = describe(command);
-    let status = command
-        .status()
-        .map_err(|e| format!("cannot run `{text}`: {e}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{text}` failed ({status})"))
-    }
+    let status = command.status().map_err(|e| format!("cannot run `{text}`: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{text}` failed ({status})")) }
 }
 
 /// Runs the command to its end and returns whether it succeeded, its standard output and its standard error.
@@ -113,9 +96,7 @@ pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
 /// # Errors
 /// If it cannot start.
 pub(crate) fn capture(command: &mut Command) -> Result<(bool, String, String), Failure> {
-    let output = command
-        .output()
-        .map_err(|e| format!("cannot run `{}`: {e}", describe(command)))?;
+    let output = command.output().map_err(|e| format!("cannot run `{}`: {e}", describe(command)))?;
     Ok((
         output.status.success(),
         String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -130,9 +111,7 @@ impl Running {
     /// # Errors
     /// If it cannot start.
     pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
-        let child = command
-            .spawn()
-            .map_err(|e| format!("cannot run `{}`: {e}", describe(command)))?;
+        let child = command.spawn().map_err(|e| format!("cannot run `{}`: {e}", describe(command)))?;
         Ok(Self(child))
     }
 

@@ -25,9 +25,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
                 break;
             }
             _ => {
-                return Err(format!(
-                    "unexpected argument `{arg}`: the server's own go after `--`"
-                ));
+                return Err(format!("unexpected argument `{arg}`: the server's own go after `--`"));
             }
         }
     }
@@ -35,9 +33,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
 
     setup::run(Needs::build())?;
     if !rocksdb_is_built(release) {
-        println!(
-            "This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it."
-        );
+        println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
     check(&mut build_olmstead(release)?)?;
 
@@ -56,21 +52,14 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
         announce();
     }
     let failure = server.exec();
-    Err(format!(
-        "cannot run {}: {failure}",
-        olmstead_binary(release).display()
-    ))
+    Err(format!("cannot run {}: {failure}", olmstead_binary(release).display()))
 }
 
 /// What a development server gets unless the environment or the configuration file says otherwise.
 fn defaults() -> [(&'static str, String); 5] {
     let here = env::current_dir().unwrap_or_default();
     let root = crate::env::root();
-    let data = if here == root {
-        "./olmstead-data".into()
-    } else {
-        root.join("olmstead-data")
-    };
+    let data = if here == root { "./olmstead-data".into() } else { root.join("olmstead-data") };
     [
         ("server_name", "localhost".to_owned()),
         ("listen", format!("[\"{LISTEN}\"]")),
@@ -87,8 +76,7 @@ fn variable(key: &str) -> String {
 
 /// Whether a key set in the file also sets `key`: itself, or the table above it.
 fn covers(set: &str, key: &str) -> bool {
-    key.strip_prefix(set)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    key.strip_prefix(set).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The keys in the file given with `--config`.

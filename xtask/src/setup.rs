@@ -25,26 +25,17 @@ pub(crate) struct Needs {
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self {
-            node: false,
-            rust_components: false,
-        }
+        Self { node: false, rust_components: false }
     }
 
     /// Building, formatting, linting, testing with real clients.
     pub(crate) fn everything() -> Self {
-        Self {
-            node: true,
-            rust_components: true,
-        }
+        Self { node: true, rust_components: true }
     }
 
     /// Building and linting; the client tests as told.
     pub(crate) fn test(clients: bool) -> Self {
-        Self {
-            node: clients,
-            rust_components: true,
-        }
+        Self { node: clients, rust_components: true }
     }
 }
 
@@ -103,25 +94,16 @@ pub(crate) fn run(needs: Needs) -> Result<(), Failure> {
             ));
         }
         if !left.is_empty() {
-            return Err(format!(
-                "installed, but still not usable: {}",
-                left.join(", ")
-            ));
+            return Err(format!("installed, but still not usable: {}", left.join(", ")));
         }
     }
-    if needs.rust_components {
-        rust_components()
-    } else {
-        Ok(())
-    }
+    if needs.rust_components { rust_components() } else { Ok(()) }
 }
 
 fn install(packages: &[&str]) -> Result<(), Failure> {
     let list = packages.join(" ");
     if !in_path("apt-get") {
-        return Err(format!(
-            "missing on this system: {list} (names of Debian packages; install their like)"
-        ));
+        return Err(format!("missing on this system: {list} (names of Debian packages; install their like)"));
     }
     let root = fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0);
     if !root {
@@ -141,9 +123,7 @@ fn install(packages: &[&str]) -> Result<(), Failure> {
 
 fn apt_get(args: &[&str]) -> Command {
     let mut apt = command("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive")
-        .args(["-o", "DPkg::Lock::Timeout=300"])
-        .args(args);
+    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"]).args(args);
     apt
 }
 
@@ -153,10 +133,7 @@ fn rust_components() -> Result<(), Failure> {
         .into_iter()
         .filter(|(_, program)| {
             // A rustup proxy is there even when the component is not, so ask it.
-            !command(program)
-                .arg("--version")
-                .output()
-                .is_ok_and(|output| output.status.success())
+            !command(program).arg("--version").output().is_ok_and(|output| output.status.success())
         })
         .map(|(component, _)| component)
         .collect();
@@ -168,11 +145,7 @@ fn rust_components() -> Result<(), Failure> {
     if in_path("rustup") {
         check(&mut rustup)
     } else {
-        Err(format!(
-            "missing in the Rust toolchain: {} ({})",
-            missing.join(", "),
-            describe(&rustup)
-        ))
+        Err(format!("missing in the Rust toolchain: {} ({})", missing.join(", "), describe(&rustup)))
     }
 }
 
@@ -185,13 +158,7 @@ fn node_version() -> Option<u32> {
 }
 
 fn major(version: &str) -> Option<u32> {
-    version
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }
 
 /// The library and the compiler's own headers, without which bindgen finds no `stddef.h`.
@@ -199,14 +166,10 @@ fn has_libclang() -> bool {
     if std::env::var_os("LIBCLANG_PATH").is_some() {
         return true;
     }
-    let mut libraries: Vec<PathBuf> = ["/usr/lib", "/usr/lib64", "/usr/local/lib"]
-        .map(PathBuf::from)
-        .into();
+    let mut libraries: Vec<PathBuf> = ["/usr/lib", "/usr/lib64", "/usr/local/lib"].map(PathBuf::from).into();
     libraries.extend(children(Path::new("/usr/lib"), "-linux-gnu", ""));
-    let llvm: Vec<PathBuf> = children(Path::new("/usr/lib"), "", "llvm-")
-        .into_iter()
-        .map(|dir| dir.join("lib"))
-        .collect();
+    let llvm: Vec<PathBuf> =
+        children(Path::new("/usr/lib"), "", "llvm-").into_iter().map(|dir| dir.join("lib")).collect();
     libraries.extend(llvm.iter().cloned());
     let library = libraries.iter().any(|dir| {
         children(dir, "", "libclang").iter().any(|file| {
@@ -242,14 +205,7 @@ fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: Found = Found {
-        libclang: true,
-        cxx: true,
-        make: true,
-        pkg_config: true,
-        node: Some(20),
-        npm: true,
-    };
+    const ALL: Found = Found { libclang: true, cxx: true, make: true, pkg_config: true, node: Some(20), npm: true };
 
     #[test]
     fn nothing_is_missing_when_all_is_there() {
@@ -258,27 +214,14 @@ mod tests {
 
     #[test]
     fn a_bare_machine_needs_all() {
-        let bare = Found {
-            libclang: false,
-            cxx: false,
-            make: false,
-            pkg_config: false,
-            node: None,
-            npm: false,
-        };
-        assert_eq!(
-            bare.missing(Needs::build()),
-            ["libclang-dev", "g++", "make", "pkg-config"]
-        );
+        let bare = Found { libclang: false, cxx: false, make: false, pkg_config: false, node: None, npm: false };
+        assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
         assert_eq!(bare.missing(Needs::everything()).len(), 6);
     }
 
     #[test]
     fn an_old_node_does_not_do() {
-        let old = Found {
-            node: Some(12),
-            ..ALL
-        };
+        let old = Found { node: Some(12), ..ALL };
         assert_eq!(old.missing(Needs::everything()), ["nodejs"]);
         assert!(old.missing(Needs::build()).is_empty());
     }

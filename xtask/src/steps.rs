@@ -21,14 +21,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// In the order in which they run.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Fmt,
-        Self::Clippy,
-        Self::Features,
-        Self::Test,
-        Self::Tidy,
-        Self::Clients,
-    ];
+    pub(crate) const ALL: [Self; 6] = [Self::Fmt, Self::Clippy, Self::Features, Self::Test, Self::Tidy, Self::Clients];
 
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -47,13 +40,10 @@ impl Step {
         names
             .split(',')
             .map(|name| {
-                Self::ALL
-                    .into_iter()
-                    .find(|step| step.name() == name)
-                    .ok_or_else(|| {
-                        let known = Self::ALL.map(Self::name).join(", ");
-                        format!("there is no step `{name}`; there are {known}")
-                    })
+                Self::ALL.into_iter().find(|step| step.name() == name).ok_or_else(|| {
+                    let known = Self::ALL.map(Self::name).join(", ");
+                    format!("there is no step `{name}`; there are {known}")
+                })
             })
             .collect()
     }
@@ -81,24 +71,15 @@ mod tests {
         for step in Step::ALL {
             assert_eq!(Step::parse_list(step.name()), Ok(vec![step]));
         }
-        assert_eq!(
-            Step::parse_list("tidy,fmt"),
-            Ok(vec![Step::Tidy, Step::Fmt])
-        );
+        assert_eq!(Step::parse_list("tidy,fmt"), Ok(vec![Step::Tidy, Step::Fmt]));
         assert!(Step::parse_list("nothing").is_err());
     }
 
     #[test]
     fn steps_are_chosen_in_their_order() {
         assert_eq!(Step::choose(&[], &[], false), Step::ALL);
-        assert_eq!(
-            Step::choose(&[Step::Tidy, Step::Fmt], &[], false),
-            [Step::Fmt, Step::Tidy]
-        );
-        assert_eq!(
-            Step::choose(&[Step::Tidy, Step::Fmt], &[Step::Fmt], false),
-            [Step::Tidy]
-        );
+        assert_eq!(Step::choose(&[Step::Tidy, Step::Fmt], &[], false), [Step::Fmt, Step::Tidy]);
+        assert_eq!(Step::choose(&[Step::Tidy, Step::Fmt], &[Step::Fmt], false), [Step::Tidy]);
         assert_eq!(Step::choose(&[], &[], true), [Step::Test]);
         assert_eq!(Step::choose(&[Step::Clients], &[], true), [Step::Clients]);
     }

@@ -27,33 +27,20 @@ impl Plan {
         while let Some(arg) = args.next() {
             match split_option(&arg) {
                 (name @ "--engine", inline) => engine = args.value(name, inline)?,
-                (name @ "--only", inline) => {
-                    only.extend(Step::parse_list(&args.value(name, inline)?)?)
-                }
-                (name @ "--skip", inline) => {
-                    skip.extend(Step::parse_list(&args.value(name, inline)?)?)
-                }
+                (name @ "--only", inline) => only.extend(Step::parse_list(&args.value(name, inline)?)?),
+                (name @ "--skip", inline) => skip.extend(Step::parse_list(&args.value(name, inline)?)?),
                 (option, _) if option.starts_with('-') => {
-                    return Err(format!(
-                        "there is no option `{option}`; see `cargo xtask help`"
-                    ));
+                    return Err(format!("there is no option `{option}`; see `cargo xtask help`"));
                 }
                 _ if filter.is_some() => return Err("only one FILTER can be given".to_owned()),
                 _ => filter = Some(arg),
             }
         }
         if !ENGINES.contains(&engine.as_str()) {
-            return Err(format!(
-                "there is no engine `{engine}`; there are {}",
-                ENGINES.join(", ")
-            ));
+            return Err(format!("there is no engine `{engine}`; there are {}", ENGINES.join(", ")));
         }
         let steps = Step::choose(&only, &skip, filter.is_some());
-        Ok(Self {
-            engine,
-            steps,
-            filter,
-        })
+        Ok(Self { engine, steps, filter })
     }
 }
 
@@ -68,28 +55,18 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
     setup::run(Needs::test(plan.steps.contains(&Step::Clients)))?;
     if !rocksdb_is_built(false) && plan.steps.iter().any(|step| needs_rocksdb(*step)) {
-        println!(
-            "This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it."
-        );
+        println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
     let mut reports = Vec::new();
     for &step in &plan.steps {
         println!("\n=== {} ===", step.name());
         let start = Instant::now();
         let result = run_step(step, &plan);
-        let report = Report {
-            step,
-            took: start.elapsed(),
-            result,
-        };
+        let report = Report { step, took: start.elapsed(), result };
         match &report.result {
             Ok(()) => println!("=== {} passed in {} ===", step.name(), pretty(report.took)),
             Err(failure) => {
-                println!(
-                    "=== {} FAILED in {}: {failure} ===",
-                    step.name(),
-                    pretty(report.took)
-                );
+                println!("=== {} FAILED in {}: {failure} ===", step.name(), pretty(report.took));
             }
         }
         // The children write on the same stream.
@@ -97,16 +74,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         reports.push(report);
     }
     println!("\n{}", summary(&reports));
-    let failed: Vec<&str> = reports
-        .iter()
-        .filter(|report| report.result.is_err())
-        .map(|report| report.step.name())
-        .collect();
-    if failed.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("failed: {}", failed.join(", ")))
-    }
+    let failed: Vec<&str> =
+        reports.iter().filter(|report| report.result.is_err()).map(|report| report.step.name()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
 fn needs_rocksdb(step: Step) -> bool {
@@ -116,14 +86,7 @@ fn needs_rocksdb(step: Step) -> bool {
 fn run_step(step: Step, plan: &Plan) -> Result<(), Failure> {
     match step {
         Step::Fmt => shown(&["fmt", "--all", "--check"]),
-        Step::Clippy => shown(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]),
+        Step::Clippy => shown(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         Step::Features => features(),
         Step::Test => {
             let mut args = vec!["test", "--workspace", "--no-fail-fast"];
@@ -144,14 +107,7 @@ fn shown(args: &[&str]) -> Result<(), Failure> {
 
 /// A build without an engine's feature does not know the engine; a build with no engine says so.
 fn features() -> Result<(), Failure> {
-    let mut tree = cargo([
-        "tree",
-        "-p",
-        "olmstead",
-        "--no-default-features",
-        "-e",
-        "normal,build",
-    ])?;
+    let mut tree = cargo(["tree", "-p", "olmstead", "--no-default-features", "-e", "normal,build"])?;
     println!("$ {}", describe(&tree));
     let (ok, packages, errors) = capture(&mut tree)?;
     if !ok {
@@ -194,16 +150,8 @@ fn no_engine_message(ok: bool, errors: &str) -> Result<&str, Failure> {
 fn summary(reports: &[Report]) -> String {
     let mut text = String::from("step      result  time\n");
     for report in reports {
-        let result = if report.result.is_ok() {
-            "passed"
-        } else {
-            "FAILED"
-        };
-        text.push_str(&format!(
-            "{:<9} {result:<7} {}\n",
-            report.step.name(),
-            pretty(report.took)
-        ));
+        let result = if report.result.is_ok() { "passed" } else { "FAILED" };
+        text.push_str(&format!("{:<9} {result:<7} {}\n", report.step.name(), pretty(report.took)));
     }
     let total = reports.iter().map(|report| report.took).sum();
     text.push_str(&format!("{:<9} {:<7} {}", "total", "", pretty(total)));
@@ -230,11 +178,7 @@ mod tests {
     #[test]
     fn plans() {
         assert_eq!(parse(&[]).map(|plan| plan.steps), Ok(Step::ALL.to_vec()));
-        let plan = Plan {
-            engine: "rocksdb".to_owned(),
-            steps: vec![Step::Test],
-            filter: Some("claim".to_owned()),
-        };
+        let plan = Plan { engine: "rocksdb".to_owned(), steps: vec![Step::Test], filter: Some("claim".to_owned()) };
         assert_eq!(parse(&["--engine", "rocksdb", "claim"]), Ok(plan));
         assert!(parse(&["--engine", "sled"]).is_err());
         assert!(parse(&["--fast"]).is_err());

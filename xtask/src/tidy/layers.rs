@@ -19,42 +19,21 @@ struct Rule {
 /// The rule of a package; `None` if nobody has decided its place yet.
 fn rule(path: &str, name: &str) -> Option<Rule> {
     if path.starts_with("backends/") {
-        return Some(Rule {
-            normal: &[STORAGE, DOMAIN],
-            dev: &[CONFORMANCE],
-        });
+        return Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] });
     }
     match name {
-        DOMAIN => Some(Rule {
-            normal: &[],
-            dev: &[],
-        }),
-        STORAGE => Some(Rule {
-            normal: &[DOMAIN],
-            dev: &[],
-        }),
-        CONFORMANCE => Some(Rule {
-            normal: &[STORAGE, DOMAIN],
-            dev: &[],
-        }),
-        SERVICE => Some(Rule {
-            normal: &[STORAGE, DOMAIN],
-            dev: &[CONFORMANCE],
-        }),
-        "olmstead-http" => Some(Rule {
-            normal: &[SERVICE, STORAGE, DOMAIN],
-            dev: &[CONFORMANCE],
-        }),
+        DOMAIN => Some(Rule { normal: &[], dev: &[] }),
+        STORAGE => Some(Rule { normal: &[DOMAIN], dev: &[] }),
+        CONFORMANCE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
+        SERVICE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        "olmstead-http" => Some(Rule { normal: &[SERVICE, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         _ => None,
     }
 }
 
 /// Checks every manifest, given as path and text.
 pub(super) fn check(manifests: &[(String, String)]) -> Vec<String> {
-    manifests
-        .iter()
-        .flat_map(|(path, text)| check_one(path, text))
-        .collect()
+    manifests.iter().flat_map(|(path, text)| check_one(path, text)).collect()
 }
 
 fn check_one(path: &str, text: &str) -> Vec<String> {
@@ -65,9 +44,7 @@ fn check_one(path: &str, text: &str) -> Vec<String> {
     if matches!(name.as_str(), "olmstead-benches" | "xtask") {
         return Vec::new();
     }
-    let ours = dependencies
-        .iter()
-        .filter(|(_, dependency)| is_ours(dependency) && *dependency != name);
+    let ours = dependencies.iter().filter(|(_, dependency)| is_ours(dependency) && *dependency != name);
     if name == SERVER {
         return ours
             .filter(|(_, dependency)| matches!(dependency.as_str(), "olmstead-benches" | "xtask"))
@@ -75,20 +52,14 @@ fn check_one(path: &str, text: &str) -> Vec<String> {
             .collect();
     }
     let Some(rule) = rule(path, &name) else {
-        return vec![format!(
-            "{path}: the layer rule does not know {name}; give it a place in it"
-        )];
+        return vec![format!("{path}: the layer rule does not know {name}; give it a place in it")];
     };
     ours.filter(|(kind, dependency)| {
         let named = |list: &[&str]| list.contains(&dependency.as_str());
         !(named(rule.normal) || *kind == Kind::Dev && named(rule.dev))
     })
     .map(|(kind, dependency)| {
-        let tests = if *kind == Kind::Dev {
-            " in its tests"
-        } else {
-            ""
-        };
+        let tests = if *kind == Kind::Dev { " in its tests" } else { "" };
         format!("{path}: {name} must not depend on {dependency}{tests}")
     })
     .collect()
@@ -109,71 +80,23 @@ mod tests {
     #[test]
     fn arrows_point_down_only() {
         let on = |name: &str| format!("[dependencies]\n{name}.workspace = true\nserde = \"1\"\n");
-        assert_eq!(
-            problems("crates/domain/Cargo.toml", DOMAIN, &on(STORAGE)),
-            1
-        );
-        assert_eq!(
-            problems("crates/storage/Cargo.toml", STORAGE, &on(DOMAIN)),
-            0
-        );
-        assert_eq!(
-            problems("crates/storage/Cargo.toml", STORAGE, &on(SERVICE)),
-            1
-        );
-        assert_eq!(
-            problems("crates/service/Cargo.toml", SERVICE, &on("olmstead-http")),
-            1
-        );
-        assert_eq!(
-            problems("crates/http/Cargo.toml", "olmstead-http", &on(SERVICE)),
-            0
-        );
-        assert_eq!(
-            problems(
-                "crates/http/Cargo.toml",
-                "olmstead-http",
-                &on("olmstead-rocksdb")
-            ),
-            1
-        );
-        assert_eq!(
-            problems("crates/server/Cargo.toml", SERVER, &on("olmstead-rocksdb")),
-            0
-        );
-        assert_eq!(
-            problems("crates/server/Cargo.toml", SERVER, &on("xtask")),
-            1
-        );
-        assert_eq!(
-            problems("crates/http/Cargo.toml", "olmstead-http", &on(SERVER)),
-            1
-        );
-        assert_eq!(
-            problems("benches/Cargo.toml", "olmstead-benches", &on(SERVER)),
-            0
-        );
+        assert_eq!(problems("crates/domain/Cargo.toml", DOMAIN, &on(STORAGE)), 1);
+        assert_eq!(problems("crates/storage/Cargo.toml", STORAGE, &on(DOMAIN)), 0);
+        assert_eq!(problems("crates/storage/Cargo.toml", STORAGE, &on(SERVICE)), 1);
+        assert_eq!(problems("crates/service/Cargo.toml", SERVICE, &on("olmstead-http")), 1);
+        assert_eq!(problems("crates/http/Cargo.toml", "olmstead-http", &on(SERVICE)), 0);
+        assert_eq!(problems("crates/http/Cargo.toml", "olmstead-http", &on("olmstead-rocksdb")), 1);
+        assert_eq!(problems("crates/server/Cargo.toml", SERVER, &on("olmstead-rocksdb")), 0);
+        assert_eq!(problems("crates/server/Cargo.toml", SERVER, &on("xtask")), 1);
+        assert_eq!(problems("crates/http/Cargo.toml", "olmstead-http", &on(SERVER)), 1);
+        assert_eq!(problems("benches/Cargo.toml", "olmstead-benches", &on(SERVER)), 0);
     }
 
     #[test]
     fn a_backend_sees_the_suite_in_its_tests_only() {
         let (path, name) = ("backends/rocksdb/Cargo.toml", "olmstead-rocksdb");
-        assert_eq!(
-            problems(
-                path,
-                name,
-                "[dev-dependencies]\nolmstead-conformance.workspace = true"
-            ),
-            0
-        );
-        assert_eq!(
-            problems(
-                path,
-                name,
-                "[dependencies]\nolmstead-conformance.workspace = true"
-            ),
-            1
-        );
+        assert_eq!(problems(path, name, "[dev-dependencies]\nolmstead-conformance.workspace = true"), 0);
+        assert_eq!(problems(path, name, "[dependencies]\nolmstead-conformance.workspace = true"), 1);
     }
 
     #[test]

@@ -40,12 +40,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     for problem in &problems {
         println!("error: {problem}");
     }
-    println!(
-        "tidy: {} files, {} problems, {} warnings",
-        files.len(),
-        problems.len(),
-        warnings.len()
-    );
+    println!("tidy: {} files, {} problems, {} warnings", files.len(), problems.len(), warnings.len());
     match problems.len() {
         0 => Ok(()),
         count => Err(format!("tidy found {count} problem(s)")),
@@ -56,23 +51,13 @@ pub(crate) fn run() -> Result<(), Failure> {
 fn tracked_files(root: &Path) -> Result<Vec<String>, Failure> {
     let mut git = command("git");
     // The checkout may belong to another user, as it does in many CI set-ups.
-    git.arg("-c")
-        .arg(format!("safe.directory={}", root.display()))
-        .args(["ls-files", "-z"]);
+    git.arg("-c").arg(format!("safe.directory={}", root.display())).args(["ls-files", "-z"]);
     let mut files: Vec<String> = match capture(&mut git) {
-        Ok((true, names, _)) => names
-            .split('\0')
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
+        Ok((true, names, _)) => names.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         _ => walk(root)?,
     };
     files.sort();
-    if files.is_empty() {
-        Err("there are no files to check".to_owned())
-    } else {
-        Ok(files)
-    }
+    if files.is_empty() { Err("there are no files to check".to_owned()) } else { Ok(files) }
 }
 
 fn walk(root: &Path) -> Result<Vec<String>, Failure> {
@@ -80,8 +65,7 @@ fn walk(root: &Path) -> Result<Vec<String>, Failure> {
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
         let here = root.join(&directory);
-        let entries =
-            fs::read_dir(&here).map_err(|e| format!("cannot read {}: {e}", here.display()))?;
+        let entries = fs::read_dir(&here).map_err(|e| format!("cannot read {}: {e}", here.display()))?;
         for entry in entries.flatten() {
             let name = entry.file_name();
             let path = directory.join(&name);

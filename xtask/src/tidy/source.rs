@@ -15,9 +15,7 @@ pub(super) fn check(path: &str, text: &str) -> Vec<String> {
         for machine_path in MACHINE_PATHS {
             for (line, content) in numbered(text) {
                 if starts_path(content, machine_path) {
-                    problems.push(format!(
-                        "{path}:{line}: a path of one machine, {machine_path}"
-                    ));
+                    problems.push(format!("{path}:{line}: a path of one machine, {machine_path}"));
                 }
             }
         }
@@ -32,34 +30,16 @@ pub(super) fn check(path: &str, text: &str) -> Vec<String> {
         ] {
             report(&mut problems, path, &code, needle, why);
         }
-        let tests = if is_test_file(path) {
-            code
-        } else {
-            test_modules(&code)
-        };
-        report(
-            &mut problems,
-            path,
-            &tests,
-            "sleep(",
-            "a test waits for an event, not for time",
-        );
+        let tests = if is_test_file(path) { code } else { test_modules(&code) };
+        report(&mut problems, path, &tests, "sleep(", "a test waits for an event, not for time");
     } else if is_test_file(path) && [".js", ".mjs"].iter().any(|end| path.ends_with(end)) {
-        report(
-            &mut problems,
-            path,
-            text,
-            "sleep(",
-            "a test waits for an event, not for time",
-        );
+        report(&mut problems, path, text, "sleep(", "a test waits for an event, not for time");
     }
     problems
 }
 
 fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line))
+    text.lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
 fn report(problems: &mut Vec<String>, path: &str, code: &str, needle: &str, why: &str) {
@@ -91,11 +71,7 @@ fn starts_path(line: &str, prefix: &str) -> bool {
 
 /// Tests and what only tests use.
 fn is_test_file(path: &str) -> bool {
-    let stem = path
-        .rsplit('/')
-        .next()
-        .and_then(|file| file.split('.').next())
-        .unwrap_or_default();
+    let stem = path.rsplit('/').next().and_then(|file| file.split('.').next()).unwrap_or_default();
     path.starts_with("tests/")
         || path.contains("/tests/")
         || path.starts_with("crates/conformance/")
@@ -120,9 +96,7 @@ fn test_modules(code: &str) -> String {
 }
 
 fn blank(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect()
+    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
 }
 
 /// Where the item ends that this text begins with: at its `;`, or where its first brace closes.
@@ -163,11 +137,7 @@ fn code_only(text: &str) -> String {
             i += 1;
         } else {
             let end = end.min(chars.len());
-            code.extend(
-                chars[i..end]
-                    .iter()
-                    .map(|&c| if c == '\n' { '\n' } else { ' ' }),
-            );
+            code.extend(chars[i..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
             i = end;
         }
     }
@@ -184,9 +154,7 @@ fn is_literal_prefix(chars: &[char], i: usize) -> bool {
 }
 
 fn find(chars: &[char], from: usize, wanted: impl Fn(char) -> bool) -> usize {
-    (from..chars.len())
-        .find(|&i| wanted(chars[i]))
-        .unwrap_or(chars.len())
+    (from..chars.len()).find(|&i| wanted(chars[i])).unwrap_or(chars.len())
 }
 
 fn block_comment_end(chars: &[char], start: usize) -> usize {
@@ -229,20 +197,9 @@ fn raw_string_end(chars: &[char], start: usize) -> Option<usize> {
     if chars.get(open) != Some(&'"') {
         return None;
     }
-    let closes = |i: usize| {
-        chars[i] == '"'
-            && chars[i + 1..]
-                .iter()
-                .take(hashes)
-                .filter(|&&c| c == '#')
-                .count()
-                == hashes
-    };
-    Some(
-        (open + 1..chars.len())
-            .find(|&i| closes(i))
-            .map_or(chars.len(), |i| i + 1 + hashes),
-    )
+    let closes =
+        |i: usize| chars[i] == '"' && chars[i + 1..].iter().take(hashes).filter(|&&c| c == '#').count() == hashes;
+    Some((open + 1..chars.len()).find(|&i| closes(i)).map_or(chars.len(), |i| i + 1 + hashes))
 }
 
 #[cfg(test)]
@@ -251,8 +208,7 @@ mod tests {
 
     #[test]
     fn only_code_counts() {
-        let text =
-            "a // unsafe\n\"un\\\"safe\" b /* x /* unsafe */ y */ r#\"unsafe \"\"# 'c' '\\'' 'life";
+        let text = "a // unsafe\n\"un\\\"safe\" b /* x /* unsafe */ y */ r#\"unsafe \"\"# 'c' '\\'' 'life";
         let code = code_only(text);
         assert!(!code.contains("unsafe"), "{code}");
         assert_eq!(code.lines().count(), 2);
@@ -273,10 +229,7 @@ mod tests {
 
     #[test]
     fn forbidden_constructs_are_found_with_their_line() {
-        let found = check(
-            "crates/a/src/b.rs",
-            "fn a() {}\nfn b() { todo!() }\n#[ignore]\nfn c() {}",
-        );
+        let found = check("crates/a/src/b.rs", "fn a() {}\nfn b() { todo!() }\n#[ignore]\nfn c() {}");
         assert_eq!(found.len(), 2);
         assert!(found[0].starts_with("crates/a/src/b.rs:2:"));
         assert!(found[1].starts_with("crates/a/src/b.rs:3:"));
