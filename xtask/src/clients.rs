@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::env::root;
 use crate::process::{POLL, Running, build_olmstead, check, command, describe, olmstead_binary};
+use crate::setup;
 
 /// For the server to answer its first health check.
 const START: Duration = Duration::from_secs(60);
@@ -49,10 +50,10 @@ fn flows(engine: &str, filter: Option<&str>, scratch: &Path, log: &Path) -> Resu
     let mut server = start_server(engine, address, scratch, log)?;
     wait_until_healthy(&mut server, address)?;
 
-    let mut node = command("node");
+    let mut node = command(setup::node().ok_or("there is no Node to run the flows on")?);
     node.args(["tests/clients/js/run.mjs", "--url", &format!("http://{address}")]);
     if let Some(filter) = filter {
-        node.args(["--filter", filter]);
+        node.args(["--only", filter]);
     }
     println!("$ {}", describe(&node));
     let status = Running::start(&mut node)?.wait(FLOWS).map_err(|failure| format!("the flows are {failure}"))?;

