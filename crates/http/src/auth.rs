@@ -1,0 +1,186 @@
+//! Who makes a request: a layer that resolves the access token, and extractors that say which callers a handler takes.
+
+use std::{marker::PhantomData, ops::Deref};
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
+    http::{HeaderMap, Uri, header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use olmstead_service::{Refusal, ServiceError};
+use olmstead_storage::devices::{Session, TokenHash};
+use sha2::{Digest as _, Sha256};
+
+use crate::{App, error::ApiError};
+
+/// Which callers a handler takes, beyond regular ones.
+pub trait Policy: Send + Sync {
+    /// Guests (GEN-17, GEN-18).
+    const GUESTS: bool = false;
+    /// Suspended accounts (GEN-16).
+    const SUSPENDED: bool = false;
+    /// Locked accounts (GEN-15).
+    const LOCKED: bool = false;
+}
+
+/// Regular accounts only.
+#[derive(Debug, Clone, Copy)]
+pub struct Regular;
+impl Policy for Regular {}
+
+/// Guests too.
+#[derive(Debug, Clone, Copy)]
+pub struct GuestsToo;
+impl Policy for GuestsToo {
+    const GUESTS: bool = true;
+}
+
+/// Suspended accounts too.
+#[derive(Debug, Clone, Copy)]
+pub struct SuspendedToo;
+impl Policy for SuspendedToo {
+    const SUSPENDED: bool = true;
+}
+
+/// Guests and suspended accounts too.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyActive;
+impl Policy for AnyActive {
+    const GUESTS: bool = true;
+    const SUSPENDED: bool = true;
+}
+
+/// Everyone with a token, locked accounts too: logging out.
+#[derive(Debug, Clone, Copy)]
+pub struct AnyToken;
+impl Policy for AnyToken {
+    const GUESTS: bool = true;
+    const SUSPENDED: bool = true;
+    const LOCKED: bool = true;
+}
+
+/// The caller. `Auth` alone takes regular accounts, `Auth<GuestsToo>` and so on more. `Option<Auth<_>>` is for endpoints
+/// that work without a token as well.
+#[derive(Debug, Clone)]
+pub struct Auth<P = Regular> {
+    /// The session of the token.
+    pub session: Session,
+    /// The token's hash.
+    pub token: TokenHash,
+    policy: PhantomData<P>,
+}
+
+impl<P> Deref for Auth<P> {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}
+
+/// What the layer found, left in the request's extensions.
+#[derive(Debug, Clone)]
+enum Resolved {
+    Known(Box<Session>, TokenHash),
+    Unknown { soft_logout: bool },
+}
+
+impl<P: Policy> Auth<P> {
+    fn check(parts: &Parts) -> Result<Option<Self>, ApiError> {
+        match parts.extensions.get::<Resolved>() {
+            None => Ok(None),
+            Some(Resolved::Unknown { soft_logout }) => {
+                Err(ServiceError::UnknownToken { soft_logout: *soft_logout }.into())
+            }
+            Some(Resolved::Known(session, token)) => {
+                if session.locked && !P::LOCKED {
+                    return Err(ServiceError::UserLocked.into());
+                }
+                if session.suspended && !P::SUSPENDED {
+                    return Err(ApiError::refused(Refusal::UserSuspended, "This account is suspended."));
+                }
+                if session.guest && !P::GUESTS {
+                    return Err(ApiError::refused(Refusal::GuestAccessForbidden, "Guests may not do this."));
+                }
+                Ok(Some(Self { session: (**session).clone(), token: *token, policy: PhantomData }))
+            }
+        }
+    }
+}
+
+impl<P: Policy> FromRequestParts<App> for Auth<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        Self::check(parts)?.ok_or_else(|| ServiceError::MissingToken.into())
+    }
+}
+
+impl<P: Policy> OptionalFromRequestParts<App> for Auth<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Option<Self>, ApiError> {
+        Self::check(parts)
+    }
+}
+
+/// The layer: finds the token, looks it up, and leaves the result for the extractors. It refuses nothing itself, since
+/// only the handler's extractor knows whether a token is needed.
+pub(crate) async fn authenticate(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if let Some(token) = access_token(request.headers(), request.uri()) {
+        let hash = hash_token(&token);
+        let resolved = match app.cx.storage.session(&hash).await? {
+            None => Resolved::Unknown { soft_logout: false },
+            Some(session) if session.access_expires_at.is_some_and(|end| end <= app.cx.now()) => {
+                Resolved::Unknown { soft_logout: true }
+            }
+            Some(session) => {
+                if session.retires_previous {
+                    app.cx.storage.retire_previous_tokens(&hash).await?;
+                }
+                note_seen(&app, &session, &request).await?;
+                Resolved::Known(Box::new(session), hash)
+            }
+        };
+        request.extensions_mut().insert(resolved);
+    }
+    Ok(next.run(request).await)
+}
+
+/// A device's last activity is kept to this grain, so that most requests write nothing. Milliseconds.
+const SEEN_GRAIN_MS: u64 = 5 * 60 * 1000;
+
+async fn note_seen(app: &App, session: &Session, request: &Request) -> Result<(), ApiError> {
+    let now = app.cx.now();
+    if session.last_seen_at.is_none_or(|seen| seen.saturating_add(SEEN_GRAIN_MS) <= now) {
+        let ip = request
+            .extensions()
+            .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+            .map(|info| info.0.ip().to_string());
+        app.cx.storage.device_seen(&session.device, now, ip).await?;
+    }
+    Ok(())
+}
+
+/// What is stored of a token.
+#[must_use]
+pub fn hash_token(token: &str) -> TokenHash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// The token from the header, else from the query (GEN-4).
+fn access_token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
+        let (scheme, token) = value.split_once(' ')?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
+    }
+    let query = uri.query()?;
+    form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "access_token")
+        .map(|(_, token)| token.into_owned())
+}

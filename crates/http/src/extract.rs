@@ -1,0 +1,197 @@
+//! Extractors and responders: JSON bodies with the spec's errors, queries, path parts, and ruma's request types.
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{HeaderValue, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use olmstead_service::{Refusal, ServiceError};
+use ruma::api::{IncomingRequest, IncomingRequestExt as _, OutgoingResponse, OutgoingResponseExt as _};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::ApiError;
+
+/// The largest body of an ordinary request, bytes. Larger ones are refused before they are read (GEN-10).
+pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// The largest body of a key backup upload, bytes: room for a first upload of 100,000 keys (BKP-35).
+pub const BACKUP_BODY_LIMIT: usize = 96 * 1024 * 1024;
+
+/// What a field that must be there and is not is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// `M_MISSING_PARAM`.
+    MissingParam,
+    /// `M_BAD_JSON`.
+    BadJson,
+}
+
+/// Reads a body whole, up to a limit. A `Content-Length` above it is refused before anything is read.
+pub async fn read_body(body: Body, headers: &axum::http::HeaderMap, limit: usize) -> Result<Bytes, ApiError> {
+    let announced =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    if announced.is_some_and(|length: u64| length > limit as u64) {
+        return Err(too_large(limit));
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
+        Err(_) => Err(ApiError::refused(Refusal::NotJson, "The body ended early.")),
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::refused(Refusal::TooLarge, format!("The body is larger than {limit} bytes."))
+}
+
+/// Parses a JSON body with the spec's distinctions (GEN-5). An empty body counts as `{}`, as clients send it.
+pub fn parse_json<T: DeserializeOwned>(body: &[u8], missing: Missing) -> Result<T, ApiError> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| {
+        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+            return ApiError::refused(Refusal::NotJson, "The body is not JSON.");
+        }
+        json_error(&error.to_string(), missing)
+    })
+}
+
+/// A well-formed JSON of the wrong shape, in the words of the deserialiser without its line and column.
+pub fn json_error(message: &str, missing: Missing) -> ApiError {
+    let sentence = message.split(" at line ").next().unwrap_or(message);
+    let refusal = if missing == Missing::MissingParam && message.starts_with("missing field") {
+        Refusal::MissingParam
+    } else {
+        Refusal::BadJson
+    };
+    ApiError::refused(refusal, format!("The body does not have the right shape: {sentence}."))
+}
+
+/// A JSON body of the usual size; a missing field is `M_MISSING_PARAM`. Take `Bytes` through [`RawBody`] and call
+/// [`parse_json`] where something else is wanted.
+#[derive(Debug, Clone)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
+        Ok(Self(parse_json(&bytes, Missing::MissingParam)?))
+    }
+}
+
+/// A body as bytes, at most `LIMIT` of them.
+#[derive(Debug, Clone)]
+pub struct RawBody<const LIMIT: usize = BODY_LIMIT>(pub Bytes);
+
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for RawBody<LIMIT> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        Ok(Self(read_body(body, &parts.headers, LIMIT).await?))
+    }
+}
+
+/// The query; a missing parameter is `M_MISSING_PARAM`, a wrong one `M_INVALID_PARAM`.
+#[derive(Debug, Clone)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(query) => Ok(Self(query.0)),
+            Err(rejection) => {
+                let message = rejection.body_text();
+                let refusal =
+                    if message.contains("missing field") { Refusal::MissingParam } else { Refusal::InvalidParam };
+                Err(ApiError::refused(refusal, format!("The query is not right: {message}.")))
+            }
+        }
+    }
+}
+
+/// The variable parts of the path, percent-decoded once (GEN-21), parsed into `T`, a type or tuple of types that
+/// deserialise from text, such as ruma's identifiers. A part of the wrong form is `M_INVALID_PARAM`.
+#[derive(Debug, Clone)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(path) => Ok(Self(path.0)),
+            Err(rejection) => Err(ApiError::refused(
+                Refusal::InvalidParam,
+                format!("The path is not right: {}.", rejection.body_text()),
+            )),
+        }
+    }
+}
+
+/// A request in ruma's type for the endpoint.
+#[derive(Debug, Clone)]
+pub struct Ruma<T>(pub T);
+
+impl<T: IncomingRequest, S: Send + Sync> FromRequest<S> for Ruma<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let path = RawPathParams::from_request_parts(&mut parts, state)
+            .await
+            .map_err(|_| ApiError::refused(Refusal::InvalidParam, "The path is not right."))?;
+        let arguments: Vec<&str> = path.iter().map(|(_, value)| value).collect();
+        let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
+        let has_json_body = T::METHOD != axum::http::Method::GET && !bytes.is_empty();
+        if has_json_body && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
+            return Err(ApiError::refused(Refusal::NotJson, "The body is not JSON."));
+        }
+        let request = http::Request::from_parts(parts, &bytes[..]);
+        T::try_from_http_request(request, &arguments)
+            .map(Self)
+            .map_err(|error| json_error(&error.to_string(), Missing::MissingParam))
+    }
+}
+
+/// An answer in ruma's type for the endpoint.
+#[derive(Debug, Clone)]
+pub struct RumaReply<T>(pub T);
+
+impl<T: OutgoingResponse> IntoResponse for RumaReply<T> {
+    fn into_response(self) -> Response {
+        match self.0.try_into_http_response::<Vec<u8>>() {
+            Ok(response) => response.map(Body::from),
+            Err(error) => ApiError(ServiceError::Internal(error.to_string())).into_response(),
+        }
+    }
+}
+
+/// A JSON answer.
+#[derive(Debug, Clone)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response(),
+            Err(error) => ApiError(ServiceError::Internal(error.to_string())).into_response(),
+        }
+    }
+}
+
+/// The answer `{}`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Empty;
+
+impl IntoResponse for Empty {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], "{}").into_response()
+    }
+}
