@@ -67,6 +67,10 @@ pub enum Refusal {
     DuplicateAnnotation,
     /// The one-time key id is taken by another key (OTK-6).
     DuplicateOneTimeKey,
+    /// A key name of a profile longer than 255 bytes.
+    ProfileKeyTooLarge,
+    /// Refused for a reason that has no errcode of its own (`M_UNKNOWN`, 400).
+    Unknown,
 }
 
 /// A use case's failure.
