@@ -3,4 +3,7 @@
 //! Everything here is a value or a pure function of its arguments. Time, randomness and stored data come in as
 //! parameters, so a test decides them.
 
+pub mod error;
+pub mod identifiers;
+pub mod json;
 pub mod position;
