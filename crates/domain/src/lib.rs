@@ -3,7 +3,9 @@
 //! Everything here is a value or a pure function of its arguments. Time, randomness and stored data come in as
 //! parameters, so a test decides them.
 
+pub mod backup;
 pub mod error;
 pub mod identifiers;
 pub mod json;
 pub mod position;
+pub mod to_device;
