@@ -7,5 +7,6 @@ pub mod backup;
 pub mod error;
 pub mod identifiers;
 pub mod json;
+pub mod keys;
 pub mod position;
 pub mod to_device;
