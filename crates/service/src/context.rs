@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use olmstead_domain::rooms::build::ServerKey;
+use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 

@@ -1,0 +1,191 @@
+//! Puts a server together from its parts.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use olmstead_domain::rooms::signing::ServerKey;
+use olmstead_http::HttpConfig;
+use olmstead_service::{
+    Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, notifier::Notifier,
+};
+use olmstead_storage::SharedStorage;
+use ruma::{OwnedServerName, RoomVersionId};
+
+use crate::{Config, Server, ServerError, config};
+
+/// Where the store comes from.
+enum Store {
+    #[cfg(feature = "rocksdb")]
+    RocksDb(PathBuf),
+    Given(SharedStorage),
+}
+
+/// What a server is made of. Begin with [`Server::builder`] or [`ServerBuilder::from_config`].
+pub struct ServerBuilder {
+    server_name: String,
+    store: Option<Store>,
+    registration: RegistrationMode,
+    shared_secret: Option<String>,
+    public_base_url: Option<String>,
+    default_room_version: String,
+    limits_enabled: bool,
+    environment: Arc<dyn Environment>,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new(server_name: impl Into<String>) -> Self {
+        Self {
+            server_name: server_name.into(),
+            store: None,
+            registration: RegistrationMode::Closed,
+            shared_secret: None,
+            public_base_url: None,
+            default_room_version: "12".to_owned(),
+            limits_enabled: true,
+            environment: Arc::new(SystemEnvironment),
+        }
+    }
+
+    /// As a configuration says. Listening and logging are the binary's.
+    ///
+    /// # Errors
+    /// [`ServerError::Config`] for a setting that does not fit.
+    pub fn from_config(config: &Config) -> Result<Self, ServerError> {
+        let mut builder = Self::new(&config.server_name);
+        builder.registration = match config.registration.mode {
+            config::RegistrationMode::Open => RegistrationMode::Open,
+            config::RegistrationMode::Closed => RegistrationMode::Closed,
+            config::RegistrationMode::Token => {
+                RegistrationMode::Token(config.registration.token.clone().unwrap_or_default())
+            }
+        };
+        builder.shared_secret = config.registration.shared_secret.clone();
+        builder.public_base_url = config.public_base_url.clone();
+        builder.default_room_version = config.rooms.default_version.clone();
+        builder.limits_enabled = config.limits.enabled;
+        Ok(match config.storage.engine {
+            #[cfg(feature = "rocksdb")]
+            config::EngineName::RocksDb => builder.rocksdb(&config.storage.path),
+            #[cfg(not(feature = "rocksdb"))]
+            config::EngineName::RocksDb => {
+                return Err(ServerError::Config("this build does not have the engine rocksdb".to_owned()));
+            }
+        })
+    }
+
+    /// Keeps data with RocksDB in this directory.
+    #[cfg(feature = "rocksdb")]
+    #[must_use]
+    pub fn rocksdb(mut self, path: impl AsRef<Path>) -> Self {
+        self.store = Some(Store::RocksDb(path.as_ref().to_owned()));
+        self
+    }
+
+    /// Keeps data in a store that the caller opened.
+    #[must_use]
+    pub fn storage(mut self, storage: SharedStorage) -> Self {
+        self.store = Some(Store::Given(storage));
+        self
+    }
+
+    /// Lets anyone register.
+    #[must_use]
+    pub fn open_registration(mut self) -> Self {
+        self.registration = RegistrationMode::Open;
+        self
+    }
+
+    /// Turns on registration by shared secret.
+    #[must_use]
+    pub fn registration_shared_secret(mut self, secret: impl Into<String>) -> Self {
+        self.shared_secret = Some(secret.into());
+        self
+    }
+
+    /// Where clients reach the server.
+    #[must_use]
+    pub fn public_base_url(mut self, url: impl Into<String>) -> Self {
+        self.public_base_url = Some(url.into());
+        self
+    }
+
+    /// Lifts all rate limits, for tests.
+    #[must_use]
+    pub fn without_limits(mut self) -> Self {
+        self.limits_enabled = false;
+        self
+    }
+
+    /// Time and randomness of the caller's choice, for tests.
+    #[must_use]
+    pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Opens the store and starts the server's background work.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
+    pub async fn build(self) -> Result<Server, ServerError> {
+        let server_name = OwnedServerName::try_from(self.server_name.as_str()).map_err(|error| {
+            ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
+        })?;
+        let default_room_version = room_version(&self.default_room_version)?;
+        let storage = match self.store {
+            #[cfg(feature = "rocksdb")]
+            Some(Store::RocksDb(path)) => crate::engine::rocksdb(&path).await?,
+            Some(Store::Given(storage)) => storage,
+            None => return Err(ServerError::Config("no storage engine was chosen".to_owned())),
+        };
+        let stored = storage.server_name(server_name.as_str()).await?;
+        if stored != server_name.as_str() {
+            return Err(ServerError::OtherServerName { stored, configured: self.server_name });
+        }
+        let server_key = signing_key(&storage, &server_name, self.environment.as_ref()).await?;
+        let mut config = ServiceConfig::new(server_name);
+        config.registration = self.registration;
+        config.registration_shared_secret = self.shared_secret;
+        config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
+        config.default_room_version = default_room_version;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cx = Arc::new(Context {
+            storage,
+            config,
+            server_key,
+            environment: self.environment,
+            notifier: Notifier::default(),
+            caches: Caches::default(),
+            hashing: tokio::sync::Semaphore::new(cores),
+        });
+        Ok(Server::start(cx, HttpConfig { limits_enabled: self.limits_enabled }))
+    }
+}
+
+/// A room version new rooms can be made with.
+fn room_version(text: &str) -> Result<RoomVersionId, ServerError> {
+    match text {
+        "10" => Ok(RoomVersionId::V10),
+        "11" => Ok(RoomVersionId::V11),
+        "12" => Ok(RoomVersionId::V12),
+        other => Err(ServerError::Config(format!("rooms.default_version is \"{other}\": 10, 11 and 12 are supported"))),
+    }
+}
+
+/// The store's signing key; a fresh one for a fresh store.
+async fn signing_key(
+    storage: &SharedStorage,
+    server_name: &OwnedServerName,
+    environment: &dyn Environment,
+) -> Result<ServerKey, ServerError> {
+    let mut seed = [0; 32];
+    environment.random(&mut seed);
+    let mut suffix = [0; 4];
+    environment.random(&mut suffix);
+    let version = format!("a{:08x}", u32::from_be_bytes(suffix));
+    let (seed, version) = storage.signing_key((seed, version)).await?;
+    ServerKey::from_seed(server_name.clone(), &seed, &version)
+        .map_err(|error| ServerError::Open(format!("the stored signing key is not usable: {error}")))
+}

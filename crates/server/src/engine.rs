@@ -1,0 +1,21 @@
+//! The storage engines this build has.
+
+use std::path::Path;
+
+use olmstead_storage::SharedStorage;
+
+use crate::ServerError;
+
+/// Opens the embedded engine in a directory, which is made if it is not there.
+#[cfg(feature = "rocksdb")]
+pub(crate) async fn rocksdb(path: &Path) -> Result<SharedStorage, ServerError> {
+    let path = path.to_owned();
+    let opened = tokio::task::spawn_blocking(move || {
+        olmstead_rocksdb::RocksStore::open(&path, olmstead_rocksdb::Options::default())
+    });
+    match opened.await {
+        Ok(Ok(store)) => Ok(store),
+        Ok(Err(error)) => Err(ServerError::Open(error.to_string())),
+        Err(error) => Err(ServerError::Open(error.to_string())),
+    }
+}

@@ -1,0 +1,149 @@
+//! A running server.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use olmstead_http::HttpConfig;
+use olmstead_service::{Context, tailer};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{ServerBuilder, ServerError};
+
+/// How long open requests may take to end after a stop is asked for.
+const STOP_DEADLINE: Duration = Duration::from_secs(20);
+/// How often ended short-lived values are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// One homeserver. Mount [`Server::router`] in a program of your own, or let [`Server::serve`] do it. Call
+/// [`Server::stop`] at the end.
+pub struct Server {
+    cx: Arc<Context>,
+    router: Router,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Server {
+    /// Begins a server with this name in its user ids.
+    pub fn builder(server_name: impl Into<String>) -> ServerBuilder {
+        ServerBuilder::new(server_name)
+    }
+
+    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(tailer::run(Arc::clone(&cx), stopped.clone())),
+            tokio::spawn(sweep(Arc::clone(&cx), stopped)),
+        ];
+        let router = olmstead_http::router(Arc::clone(&cx), config);
+        Self { cx, router, stop, tasks: Mutex::new(tasks) }
+    }
+
+    /// All routes of the server, to be mounted at the root.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves connections until `shutdown` completes, then answers what is open, waiting long-polls at once, and closes
+    /// the store.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`] when the listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        self.serve_all(vec![listener], shutdown).await
+    }
+
+    /// [`Server::serve`] on several addresses.
+    ///
+    /// # Errors
+    /// [`ServerError::Io`] when a listener fails.
+    pub async fn serve_all(
+        self,
+        listeners: Vec<TcpListener>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let (begin, begun) = watch::channel(false);
+        let cx = Arc::clone(&self.cx);
+        let signal = tokio::spawn(async move {
+            shutdown.await;
+            cx.notifier.close();
+            begin.send_replace(true);
+        });
+        let mut serving = tokio::task::JoinSet::new();
+        for listener in listeners {
+            let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
+            let stopping = begun.clone();
+            let graceful = async move { wait_for(stopping).await };
+            serving.spawn(async move { axum::serve(listener, service).with_graceful_shutdown(graceful).await });
+        }
+        let mut deadline = std::pin::pin!(async {
+            wait_for(begun).await;
+            tokio::time::sleep(STOP_DEADLINE).await;
+        });
+        let mut outcome = Ok(());
+        loop {
+            tokio::select! {
+                ended = serving.join_next() => match ended {
+                    None => break,
+                    Some(Ok(Ok(()))) => {}
+                    Some(Ok(Err(error))) => outcome = Err(ServerError::Io(error)),
+                    Some(Err(error)) => outcome = Err(ServerError::Io(std::io::Error::other(error))),
+                },
+                () = &mut deadline => {
+                    tracing::warn!("some requests did not end in time; stopping without them");
+                    serving.abort_all();
+                }
+            }
+        }
+        signal.abort();
+        self.stop().await?;
+        outcome
+    }
+
+    /// Ends background work and closes the store. Requests that come later fail.
+    ///
+    /// # Errors
+    /// [`ServerError::Storage`] when what was not yet durable could not be written.
+    pub async fn stop(&self) -> Result<(), ServerError> {
+        self.cx.notifier.close();
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a background task broke");
+            }
+        }
+        Ok(self.cx.storage.close().await?)
+    }
+}
+
+/// Completes when the flag is set or its owner is gone.
+async fn wait_for(mut flag: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which ends the wait too.
+    let _ = flag.wait_for(|set| *set).await;
+}
+
+/// Forgets what has ended, now and then.
+async fn sweep(cx: Arc<Context>, stopped: watch::Receiver<bool>) {
+    let mut stopping = std::pin::pin!(wait_for(stopped));
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                if let Err(error) = cx.storage.expire_short_lived(cx.now()).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "could not sweep ended values");
+                }
+            }
+            () = &mut stopping => return,
+        }
+    }
+}
