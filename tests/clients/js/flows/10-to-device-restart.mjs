@@ -52,7 +52,7 @@ export async function run(context) {
     const waiting = bob.http.sync(token, 30_000);
     await send(MESSAGES);
     assert.deepEqual(numbers(await waiting), [MESSAGES], "a waiting sync is woken");
-    const last = await bob.http.sync(token);
+    const last = await bob.http.sync(token, 1);
     assert.deepEqual(numbers(last), [MESSAGES], "and the message comes again");
 
     // To all devices of a user, with "*".

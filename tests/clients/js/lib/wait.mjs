@@ -33,6 +33,7 @@ export async function step(what, promise, ms = stepDeadline) {
         let reason = describe(error);
         // A failed assertion with a text of its own still tells what it compared.
         if (error?.code === "ERR_ASSERTION" && !error.generatedMessage && error.operator !== "fail") {
+            reason = reason.replace(/ \+ actual - expected.*| \S+ !== \S+ *$/, "");
             reason += ` (got ${show(error.actual)}, expected ${show(error.expected)})`;
         }
         throw new Error(`${what}: ${reason}`, { cause: error });
