@@ -1,6 +1,6 @@
 //! Device keys, one-time keys and fallback keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use olmstead_domain::json::RawJson;
@@ -106,6 +106,11 @@ pub struct DeviceKeysRow {
 /// What the store knows of one queried user.
 #[derive(Debug, Clone, Default)]
 pub struct UserKeys {
+    /// Whether there is such an account.
+    pub known: bool,
+    /// Ids of all the user's devices that have identity keys, asked for or not, so that a reader can tell signatures by
+    /// devices on the master key. May be left empty when the user has no master key.
+    pub keyed_devices: BTreeSet<OwnedDeviceId>,
     /// Devices that have identity keys, of those asked for (KQ-6).
     pub devices: Vec<DeviceKeysRow>,
     /// The cross-signing keys, unfiltered.
