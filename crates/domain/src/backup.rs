@@ -108,7 +108,7 @@ impl KeyBackupData {
     /// # Errors
     /// [`BackupError::BadJson`] for the wrong shape.
     pub fn parse(raw: &RawValue) -> Result<Self, BackupError> {
-        let data: Self = serde_json::from_str(raw.get()).map_err(|error| BackupError::BadJson(error.to_string()))?;
+        let data: Self = read_object(raw)?;
         if !data.session_data.is_object() {
             return Err(BackupError::BadJson("session_data must be an object".to_owned()));
         }
@@ -117,6 +117,14 @@ impl KeyBackupData {
         }
         Ok(data)
     }
+}
+
+/// Reads an object as a type; derived readers would take an array as well.
+fn read_object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, BackupError> {
+    if !raw.get().trim_start().starts_with('{') {
+        return Err(JsonError::NotObject.into());
+    }
+    serde_json::from_str(raw.get()).map_err(|error| BackupError::BadJson(error.to_string()))
 }
 
 /// Whether a new key takes the place of the stored one for its session: a verified key before an unverified one, then
@@ -190,7 +198,7 @@ impl BackupBody {
     /// [`BackupError::BadJson`] for the wrong shape, [`BackupError::InvalidParam`] for an algorithm that is empty or
     /// longer than 255 bytes.
     pub fn parse(body: &RawValue) -> Result<Self, BackupError> {
-        let info: Self = serde_json::from_str(body.get()).map_err(|error| BackupError::BadJson(error.to_string()))?;
+        let info: Self = read_object(body)?;
         if !info.auth_data.is_object() {
             return Err(BackupError::BadJson("auth_data must be an object".to_owned()));
         }
