@@ -175,6 +175,8 @@ impl From<ErrorKind> for Refusal {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::TooLarge => Self::TooLarge,
             ErrorKind::UnsupportedRoomVersion => Self::UnsupportedRoomVersion,
+            // Carries a version: made into its own error where it occurs.
+            ErrorKind::WrongRoomKeysVersion => Self::Forbidden,
         }
     }
 }
