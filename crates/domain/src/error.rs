@@ -22,6 +22,10 @@ pub enum ErrorKind {
     TooLarge,
     /// Room keys were sent to a backup that is not the current one (`M_WRONG_ROOM_KEYS_VERSION`, BKP-12).
     WrongRoomKeysVersion,
+    /// The server does not support the room version asked for (`M_UNSUPPORTED_ROOM_VERSION`, ENC-7).
+    UnsupportedRoomVersion,
+    /// A new room cannot have the state asked for (`M_INVALID_ROOM_STATE`, ENC-5).
+    InvalidRoomState,
 }
 
 impl ErrorKind {
@@ -37,6 +41,8 @@ impl ErrorKind {
             Self::NotFound => "M_NOT_FOUND",
             Self::TooLarge => "M_TOO_LARGE",
             Self::WrongRoomKeysVersion => "M_WRONG_ROOM_KEYS_VERSION",
+            Self::UnsupportedRoomVersion => "M_UNSUPPORTED_ROOM_VERSION",
+            Self::InvalidRoomState => "M_INVALID_ROOM_STATE",
         }
     }
 }

@@ -5,8 +5,11 @@
 
 pub mod backup;
 pub mod error;
+pub mod filter;
 pub mod identifiers;
 pub mod json;
 pub mod keys;
 pub mod position;
+pub mod push;
+pub mod rooms;
 pub mod to_device;
