@@ -175,6 +175,7 @@ impl From<ErrorKind> for Refusal {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::TooLarge => Self::TooLarge,
             ErrorKind::UnsupportedRoomVersion => Self::UnsupportedRoomVersion,
+            ErrorKind::InvalidRoomState => Self::InvalidRoomState,
             // Carries a version: made into its own error where it occurs.
             ErrorKind::WrongRoomKeysVersion => Self::Forbidden,
         }
