@@ -1,1 +1,18 @@
-//! x
+//! Olmstead's embedded store: the storage traits on RocksDB, for one process and one directory.
+//!
+//! A command takes the locks of what it touches, runs on a blocking thread, reads, decides, and writes one batch with
+//! one position; it gives its locks back and waits until the log is on disk, together with all others that wait. So a
+//! command that succeeded survives a crash, and no read shows half of one.
+
+mod changes;
+mod command;
+mod engine;
+mod error;
+mod keys;
+mod locks;
+mod reads;
+mod store;
+mod stream;
+mod wal;
+
+pub use self::{engine::Options, error::OpenError, store::RocksStore};
