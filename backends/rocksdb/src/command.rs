@@ -15,6 +15,9 @@ use crate::{
     wal::Durable,
 };
 
+/// Up to so many rows are deleted one by one.
+const FEW: usize = 256;
+
 /// A command that is running, under its locks.
 ///
 /// [`Reads::get`] sees what the command itself wrote; [`Reads::scan`] and ranges that were deleted do not show in reads
@@ -100,17 +103,35 @@ impl<'a> Command<'a> {
         Ok(())
     }
 
-    /// Deletes all rows that begin with these parts, at a cost that does not depend on their number. Each call costs
-    /// later reads of the family a little, so it is for the end of something, such as a device.
-    pub(crate) fn delete_prefix(&mut self, prefix: &Key) -> Result<()> {
-        let (from, to) = (prefix.as_bytes(), prefix.end());
-        self.batch.delete_range_cf(self.inner.engine().family(prefix.family())?, from, &to);
-        self.written.retain(|key, _| key.as_slice() < from || *key >= to);
+    /// Deletes all rows of a span that were there before this command: a few one by one, many by one mark, so the cost is
+    /// bounded. Marks cost later reads, so they are not for what happens often.
+    ///
+    /// Where rows were many, reads of this command go on seeing those it did not write.
+    pub(crate) fn delete_span(&mut self, span: Span) -> Result<()> {
+        let family = self.inner.engine().family(span.family())?;
+        let mut keys = Vec::new();
+        for row in self.view.scan(span.clone())?.take(FEW + 1) {
+            keys.push(row?.0);
+        }
+        if keys.len() > FEW {
+            self.batch.delete_range_cf(family, span.from(), span.to());
+            self.written.retain(|key, _| key.as_slice() < span.from() || key.as_slice() >= span.to());
+            return Ok(());
+        }
+        for key in keys {
+            self.batch.delete_cf(family, &key);
+            self.written.insert(key.into_vec(), None);
+        }
         Ok(())
     }
 
-    /// Deletes the rows that begin with these parts, one by one: for a few rows, or often.
-    pub(crate) fn delete_each(&mut self, span: Span) -> Result<usize> {
+    /// Deletes all rows that begin with these parts, see [`Self::delete_span`].
+    pub(crate) fn delete_prefix(&mut self, prefix: &Key) -> Result<()> {
+        self.delete_span(Span::prefix(prefix))
+    }
+
+    /// Deletes rows one by one, however many, so that reads of this command know; gives their number.
+    pub(crate) fn delete_each(&mut self, span: Span) -> Result<u64> {
         let family = self.inner.engine().family(span.family())?;
         let mut count = 0;
         for row in self.view.scan(span)? {
@@ -142,21 +163,21 @@ impl<'a> Command<'a> {
         }
         // Kept before the write: if that fails, the position must never be final, as the batch may come back.
         let position = self.issued.take().map(Issued::keep);
-        self.write()?;
+        write(self.inner, self.batch)?;
         Ok(Some(self.inner.wal().commit(position, self.changes)))
     }
 
     /// Writes the batch, which need not be durable at once and is told to nobody.
     pub(crate) fn commit_relaxed(self) -> Result<()> {
-        if self.batch.is_empty() { Ok(()) } else { self.write() }
+        if self.batch.is_empty() { Ok(()) } else { write(self.inner, self.batch) }
     }
+}
 
-    fn write(&self) -> Result<()> {
-        self.inner.engine().write(&self.batch).inspect_err(|error| {
-            tracing::error!(%error, "a write failed; no further commands are taken");
-            self.inner.wal().fail();
-        })
-    }
+fn write(inner: &Inner, batch: WriteBatch) -> Result<()> {
+    inner.engine().write(batch).inspect_err(|error| {
+        tracing::error!(%error, "a write failed; no further commands are taken");
+        inner.wal().fail();
+    })
 }
 
 impl Reads for Command<'_> {

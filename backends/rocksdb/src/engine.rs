@@ -78,12 +78,12 @@ impl Engine {
     }
 
     /// Writes a batch into the log's buffer and the tables in memory: visible at once, not yet durable.
-    pub(crate) fn write(&self, batch: &WriteBatch) -> Result<()> {
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<()> {
         self.db.write(batch).map_err(storage_error)
     }
 
     /// Writes a batch and waits until it is on disk.
-    pub(crate) fn write_durable(&self, batch: &WriteBatch) -> Result<()> {
+    pub(crate) fn write_durable(&self, batch: WriteBatch) -> Result<()> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.write_opt(batch, &options).map_err(storage_error)

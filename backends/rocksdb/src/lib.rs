@@ -4,15 +4,27 @@
 //! one position; it gives its locks back and waits until the log is on disk, together with all others that wait. So a
 //! command that succeeded survives a crash, and no read shows half of one.
 
+mod accounts;
+mod backups;
 mod changes;
 mod command;
+mod cross_signing;
+mod dehydrated;
+mod device_keys;
+mod devices;
 mod engine;
 mod error;
+mod facts;
 mod keys;
 mod locks;
+mod pools;
 mod reads;
+mod rows;
+mod short_lived;
 mod store;
 mod stream;
+mod to_device;
+mod tokens;
 mod wal;
 
 pub use self::{engine::Options, error::OpenError, store::RocksStore};

@@ -45,6 +45,16 @@ impl Span {
         Self { family: prefix.family(), from: from.as_bytes().to_vec(), to: prefix.end(), backward: false }
     }
 
+    /// The first key that may be in it.
+    pub(crate) fn from(&self) -> &[u8] {
+        &self.from
+    }
+
+    /// The first key after it.
+    pub(crate) fn to(&self) -> &[u8] {
+        &self.to
+    }
+
     /// The same rows, the last one first.
     pub(crate) fn backward(mut self) -> Self {
         self.backward = true;

@@ -57,7 +57,7 @@ impl Inner {
         self.stream.issue(|bound| {
             let mut batch = WriteBatch::default();
             batch.put_cf(self.engine.family(Family::Main)?, Command::meta(RESERVED_KEY), bound.0.to_be_bytes());
-            self.engine.write_durable(&batch).inspect_err(|_| self.wal.fail())
+            self.engine.write_durable(batch).inspect_err(|_| self.wal.fail())
         })
     }
 }
@@ -200,6 +200,6 @@ fn create(engine: &Engine) -> Result<(Epoch, Position)> {
     for (key, value) in facts {
         batch.put_cf(family, key, value.to_be_bytes());
     }
-    engine.write_durable(&batch)?;
+    engine.write_durable(batch)?;
     Ok((epoch, first))
 }
