@@ -1,5 +1,7 @@
 //! Device keys, one-time keys and fallback keys: the commands and reads.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use olmstead_domain::{
     json::RawJson,
@@ -10,10 +12,11 @@ use olmstead_storage::{
     devices::DeviceRef,
     keys::{ClaimWant, ClaimedKey, DeviceKeysRow, KeyCounts, KeyQuery, KeysUpload, UploadOutcome, UserKeys},
 };
-use ruma::UserId;
+use ruma::{OwnedDeviceId, UserId};
 
 use crate::{
     RocksStore,
+    accounts::account_key,
     command::Command,
     cross_signing::foreign_signatures,
     keys::{Key, Table},
@@ -67,18 +70,24 @@ pub(crate) fn key_counts(reads: &impl Reads, device: &DeviceRef) -> Result<KeyCo
 
 fn user_keys(reads: &impl Reads, query: &KeyQuery, asker: Option<&UserId>) -> Result<UserKeys> {
     let user_id = &query.user_id;
-    let mut found: Vec<(_, RawJson)> = Vec::new();
-    if query.device_ids.is_empty() {
+    let cross_signing = rows::cross_signing(reads, user_id)?;
+    let mut found: Vec<(OwnedDeviceId, RawJson)> = Vec::new();
+    let mut keyed_devices = BTreeSet::new();
+    let all = query.device_ids.is_empty();
+    if all || cross_signing.master.is_some() {
         let prefix = Key::new(Table::DeviceKeys).text(user_id);
         for row in reads.scan(Span::prefix(&prefix))? {
             let (key, value) = row?;
-            found.push((prefix.parts_after(&key)?.text()?.into(), raw(Table::DeviceKeys, value)?));
-        }
-    } else {
-        for device_id in &query.device_ids {
-            if let Some(keys) = reads.get_raw(&rows::identity_key(user_id, device_id))? {
-                found.push((device_id.clone(), keys));
+            let device_id: OwnedDeviceId = prefix.parts_after(&key)?.text()?.into();
+            if all {
+                found.push((device_id.clone(), raw(Table::DeviceKeys, value)?));
             }
+            keyed_devices.insert(device_id);
+        }
+    }
+    for device_id in query.device_ids.iter().collect::<BTreeSet<_>>() {
+        if let Some(keys) = reads.get_raw(&rows::identity_key(user_id, device_id))? {
+            found.push((device_id.clone(), keys));
         }
     }
     let mut devices = Vec::with_capacity(found.len());
@@ -90,7 +99,8 @@ fn user_keys(reads: &impl Reads, query: &KeyQuery, asker: Option<&UserId>) -> Re
         Some(asker) if asker != user_id => foreign_signatures(reads, user_id, asker)?,
         _ => Vec::new(),
     };
-    Ok(UserKeys { devices, cross_signing: rows::cross_signing(reads, user_id)?, asker_signatures })
+    let known = reads.has(&account_key(user_id))?;
+    Ok(UserKeys { known, keyed_devices, devices, cross_signing, asker_signatures })
 }
 
 #[async_trait]
