@@ -1,6 +1,6 @@
 //! Who makes a request: a layer that resolves the access token, and extractors that say which callers a handler takes.
 
-use std::{marker::PhantomData, ops::Deref};
+use std::{marker::PhantomData, net::IpAddr, ops::Deref};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts, Request, State},
@@ -143,7 +143,7 @@ pub(crate) async fn authenticate(
                 if session.retires_previous {
                     app.cx.storage.retire_previous_tokens(&hash).await?;
                 }
-                note_seen(&app, &session, &request).await?;
+                note_seen(&app, &session, address(&request)).await?;
                 Resolved::Known(Box::new(session), hash)
             }
         };
@@ -155,16 +155,16 @@ pub(crate) async fn authenticate(
 /// A device's last activity is kept to this grain, so that most requests write nothing. Milliseconds.
 const SEEN_GRAIN_MS: u64 = 5 * 60 * 1000;
 
-async fn note_seen(app: &App, session: &Session, request: &Request) -> Result<(), ApiError> {
+async fn note_seen(app: &App, session: &Session, ip: Option<IpAddr>) -> Result<(), ApiError> {
     let now = app.cx.now();
     if session.last_seen_at.is_none_or(|seen| seen.saturating_add(SEEN_GRAIN_MS) <= now) {
-        let ip = request
-            .extensions()
-            .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
-            .map(|info| info.0.ip().to_string());
-        app.cx.storage.device_seen(&session.device, now, ip).await?;
+        app.cx.storage.device_seen(&session.device, now, ip.map(|ip| ip.to_string())).await?;
     }
     Ok(())
+}
+
+fn address(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<axum::extract::ConnectInfo<std::net::SocketAddr>>().map(|info| info.0.ip())
 }
 
 /// What is stored of a token.

@@ -65,6 +65,8 @@ pub fn status_and_code(refusal: Refusal) -> (StatusCode, &'static str) {
         Refusal::NotYetUploaded => (S::GATEWAY_TIMEOUT, "M_NOT_YET_UPLOADED"),
         Refusal::DuplicateAnnotation => (S::BAD_REQUEST, "M_DUPLICATE_ANNOTATION"),
         Refusal::DuplicateOneTimeKey => (S::BAD_REQUEST, "M_UNKNOWN"),
+        Refusal::ProfileKeyTooLarge => (S::BAD_REQUEST, "M_KEY_TOO_LARGE"),
+        Refusal::Unknown => (S::BAD_REQUEST, "M_UNKNOWN"),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use olmstead_domain::json::RawJson;
 use olmstead_service::{Refusal, ServiceError};
 use ruma::api::{IncomingRequest, IncomingRequestExt as _, OutgoingResponse, OutgoingResponseExt as _};
 use serde::{Serialize, de::DeserializeOwned};
@@ -193,5 +194,31 @@ pub struct Empty;
 impl IntoResponse for Empty {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], "{}").into_response()
+    }
+}
+
+/// A body that is a JSON object, as its text: for what is kept unread, and for user-interactive authentication, which
+/// looks at the whole body.
+#[derive(Debug, Clone)]
+pub struct ObjectBody(pub RawJson);
+
+impl ObjectBody {
+    /// Reads the object as a type, with the errors of [`JsonBody`].
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
+        parse_json(self.0.get().as_bytes(), Missing::MissingParam)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for ObjectBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let RawBody(bytes) = RawBody::<BODY_LIMIT>::from_request(request, state).await?;
+        let body: RawJson = parse_json(&bytes, Missing::MissingParam)?;
+        if body.is_object() {
+            Ok(Self(body))
+        } else {
+            Err(ApiError::refused(Refusal::BadJson, "The body must be a JSON object."))
+        }
     }
 }
