@@ -3,14 +3,25 @@
 //! A use case is a function in the module of its feature. It takes the [`Context`] and what the request says, calls one
 //! or two storage commands, and answers only after they are committed.
 
+pub mod account_data;
+pub mod accounts;
 pub mod backups;
 pub mod caches;
 mod context;
 pub mod dehydrated;
+pub mod devices;
 mod error;
+pub mod filters;
 pub mod keys;
+pub mod media;
 pub mod notifier;
+pub mod presence;
+pub mod profile;
+pub mod push_rules;
+pub mod pushers;
 pub mod to_device;
+pub mod uia;
+pub mod user_directory;
 
 pub use self::{
     context::{Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment},

@@ -1,0 +1,24 @@
+//! `POST /account/deactivate`: the end of an account (DEV-18, AD-8).
+
+use olmstead_domain::json::RawJson;
+use olmstead_storage::devices::Session;
+
+use crate::{
+    Context, Result, ServiceError,
+    uia::{self, PASSWORD},
+};
+
+/// Deactivates the caller's account for good. The user leaves all rooms first, while the account still can.
+///
+/// # Errors
+/// The 401 of user-interactive authentication; [`ServiceError::UnknownToken`] if the account ended meanwhile.
+pub async fn deactivate(cx: &Context, session: &Session, erase: bool, body: &RawJson) -> Result<()> {
+    uia::authorise(cx, session, "POST /account/deactivate", body, PASSWORD).await?;
+    let user_id = &session.device.user_id;
+    super::end_memberships::end_memberships(cx, user_id).await?;
+    if !cx.storage.deactivate_account(user_id, erase).await? {
+        return Err(ServiceError::UnknownToken { soft_logout: false });
+    }
+    cx.notifier.wake_user(user_id);
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `POST /login`: with a password, or with a token from `/login/get_token`.
+
+use olmstead_storage::devices::LoginOutcome;
+use ruma::{OwnedUserId, UserId};
+
+use super::{DeviceWishes, NewLogin, login_token, passwords, tokens, usernames};
+use crate::{Context, Refusal, Result, ServiceError};
+
+/// How somebody proves who they are.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// `m.login.password`: a full user id or a localpart, and the password.
+    Password {
+        /// The name as typed.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// `m.login.token` (AUTH-16).
+    Token(String),
+}
+
+/// Logs a device in.
+///
+/// # Errors
+/// [`Refusal::Forbidden`] for a wrong name, password or token, and for a device id that is a cross-signing key
+/// (DEV-13); [`Refusal::UserDeactivated`]; [`ServiceError::UserLocked`] (GEN-15).
+pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<NewLogin> {
+    // A bad device id is refused before a login token is spent on it.
+    let (issued, session) = tokens::begin(cx, wishes)?;
+    let user_id = match proof {
+        Proof::Password { user, password } => by_password(cx, &user, password).await?,
+        Proof::Token(token) => login_token::redeem(cx, &token).await?,
+    };
+    check_standing(cx, &user_id).await?;
+    let device_id = session.device_id.clone();
+    match cx.storage.login(&user_id, session).await? {
+        LoginOutcome::LoggedIn { .. } => Ok(NewLogin { user_id, device_id, tokens: issued }),
+        LoginOutcome::IdIsCrossSigningKey => {
+            Err(ServiceError::forbidden("This device ID is a cross-signing key of the user."))
+        }
+        LoginOutcome::NoAccount => Err(wrong()),
+    }
+}
+
+async fn by_password(cx: &Context, name: &str, password: String) -> Result<OwnedUserId> {
+    let account = match usernames::login_name(cx, name) {
+        Some(user_id) => cx.storage.account(&user_id).await?,
+        None => None,
+    };
+    let hash = account.as_ref().and_then(|account| account.password_hash.clone());
+    let right = passwords::verify(cx, password, hash).await?;
+    match account {
+        Some(account) if account.deactivated => {
+            Err(ServiceError::refused(Refusal::UserDeactivated, "This account was deactivated."))
+        }
+        Some(account) if right => Ok(account.user_id),
+        _ => Err(wrong()),
+    }
+}
+
+async fn check_standing(cx: &Context, user_id: &UserId) -> Result<()> {
+    match cx.storage.account(user_id).await? {
+        Some(account) if account.locked => Err(ServiceError::UserLocked),
+        Some(account) if account.deactivated => {
+            Err(ServiceError::refused(Refusal::UserDeactivated, "This account was deactivated."))
+        }
+        Some(_) => Ok(()),
+        None => Err(wrong()),
+    }
+}
+
+fn wrong() -> ServiceError {
+    ServiceError::forbidden("The user name or the password is wrong.")
+}

@@ -1,0 +1,176 @@
+//! `POST /register`: new accounts and guests.
+
+use olmstead_domain::json::RawJson;
+use olmstead_storage::accounts::Account;
+use ruma::OwnedUserId;
+use serde::Deserialize;
+
+use super::{DeviceWishes, NewLogin, passwords, tokens, usernames};
+use crate::{
+    Context, RegistrationMode, Result, ServiceError, push_rules,
+    uia::{self, Stage},
+};
+
+/// What identifies the endpoint in user-interactive authentication.
+const ENDPOINT: &str = "POST /register";
+/// Attempts to find a free random name before giving up; one is nearly always enough.
+const NAME_ATTEMPTS: usize = 5;
+
+/// The body of the request, without `auth`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Registration {
+    /// The wanted localpart; random when absent.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password; needed.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// The wanted device id.
+    #[serde(default)]
+    pub device_id: Option<String>,
+    /// Name for the device.
+    #[serde(default)]
+    pub initial_device_display_name: Option<String>,
+    /// Do not log in.
+    #[serde(default)]
+    pub inhibit_login: Option<bool>,
+    /// The client takes refresh tokens.
+    #[serde(default)]
+    pub refresh_token: Option<bool>,
+}
+
+/// A new account.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// Its id.
+    pub user_id: OwnedUserId,
+    /// The session, unless login was inhibited.
+    pub login: Option<NewLogin>,
+}
+
+/// Registers an ordinary account. Everything about the wish is checked before authentication is asked for.
+///
+/// # Errors
+/// [`crate::Refusal::Forbidden`] when registration is closed, `InvalidUsername`, `UserInUse`, `WeakPassword`,
+/// `MissingParam` without a password, and the 401 of user-interactive authentication.
+pub async fn register(cx: &Context, wish: Registration, body: &RawJson) -> Result<Registered> {
+    let flow: &[Stage] = match &cx.config.registration {
+        RegistrationMode::Closed => return Err(closed()),
+        RegistrationMode::Open => &[Stage::Dummy],
+        RegistrationMode::Token(_) => &[Stage::RegistrationToken],
+    };
+    let wanted = match wish.username.as_deref() {
+        Some(username) => Some(usernames::available(cx, username).await?),
+        None => None,
+    };
+    if let Some(password) = wish.password.as_deref() {
+        passwords::check_new(password)?;
+    }
+    let wishes = DeviceWishes {
+        device_id: wish.device_id,
+        initial_display_name: wish.initial_device_display_name,
+        refresh_token: wish.refresh_token.unwrap_or(false),
+    };
+    // Tokens are made now, so that a bad device id is told before authentication.
+    let begun = tokens::begin(cx, &wishes)?;
+    // Clients ask for the flows with an empty body; whoever answers a stage has to bring the password as well.
+    let password = match (wish.password, uia::is_attempt(body)?) {
+        (Some(password), _) => Some(password),
+        (None, true) => return Err(ServiceError::missing_param("A password is needed.")),
+        (None, false) => None,
+    };
+    uia::authorise_anonymous(cx, ENDPOINT, body, &[flow]).await?;
+    let password = password.ok_or_else(|| ServiceError::missing_param("A password is needed."))?;
+    let hash = passwords::hash(cx, password).await?;
+    let (issued, session) = begun;
+    let inhibit = wish.inhibit_login.unwrap_or(false);
+    let make = |user_id: OwnedUserId| account(cx, user_id, Some(hash.clone()));
+    let user_id = match wanted {
+        Some(user_id) => {
+            let first = (!inhibit).then(|| session.clone());
+            if !cx.storage.create_account(make(user_id.clone()), first).await? {
+                return Err(usernames::in_use());
+            }
+            user_id
+        }
+        None => create_with_random_name(cx, "u", make, (!inhibit).then(|| session.clone())).await?,
+    };
+    push_rules::set_up(cx, &user_id).await?;
+    let login = (!inhibit).then(|| NewLogin { user_id: user_id.clone(), device_id: session.device_id, tokens: issued });
+    Ok(Registered { user_id, login })
+}
+
+/// Registers a guest: only where anyone may register, with a device id of the server's choice (DEV-16) and nothing of
+/// the request but the device's name.
+///
+/// # Errors
+/// [`crate::Refusal::Forbidden`] when guests are not welcome.
+pub async fn register_guest(cx: &Context, device_name: Option<String>) -> Result<Registered> {
+    if cx.config.registration != RegistrationMode::Open {
+        return Err(ServiceError::forbidden("This server does not take guests."));
+    }
+    let wishes = DeviceWishes { initial_display_name: device_name, ..DeviceWishes::default() };
+    let (issued, session) = tokens::begin(cx, &wishes)?;
+    let make = |user_id| Account { guest: true, ..account(cx, user_id, None) };
+    let user_id = create_with_random_name(cx, "guest-", make, Some(session.clone())).await?;
+    push_rules::set_up(cx, &user_id).await?;
+    let login = NewLogin { user_id: user_id.clone(), device_id: session.device_id, tokens: issued };
+    Ok(Registered { user_id, login: Some(login) })
+}
+
+/// Whether a name may be registered (`GET /register/available`).
+///
+/// # Errors
+/// [`crate::Refusal::Forbidden`] when registration is closed, `InvalidUsername`, `UserInUse`.
+pub async fn check_available(cx: &Context, username: &str) -> Result<()> {
+    if cx.config.registration == RegistrationMode::Closed {
+        return Err(closed());
+    }
+    usernames::available(cx, username).await.map(drop)
+}
+
+/// Whether a registration token is valid now (`GET /register/m.login.registration_token/validity`).
+///
+/// # Errors
+/// [`crate::Refusal::Forbidden`] when registration is closed.
+pub fn token_is_valid(cx: &Context, token: &str) -> Result<bool> {
+    match &cx.config.registration {
+        RegistrationMode::Closed => Err(closed()),
+        RegistrationMode::Open => Ok(false),
+        // Hashes are compared, so the time tells nothing of the token.
+        RegistrationMode::Token(valid) => Ok(tokens::hash(valid) == tokens::hash(token)),
+    }
+}
+
+/// An ordinary account in good standing.
+pub(crate) fn account(cx: &Context, user_id: OwnedUserId, password_hash: Option<String>) -> Account {
+    Account {
+        user_id,
+        password_hash,
+        guest: false,
+        admin: false,
+        deactivated: false,
+        locked: false,
+        suspended: false,
+        created_at: cx.now(),
+    }
+}
+
+async fn create_with_random_name(
+    cx: &Context,
+    prefix: &str,
+    make: impl Fn(OwnedUserId) -> Account,
+    session: Option<olmstead_storage::devices::NewSession>,
+) -> Result<OwnedUserId> {
+    for _ in 0..NAME_ATTEMPTS {
+        let user_id = usernames::random_user_id(cx, prefix)?;
+        if cx.storage.create_account(make(user_id.clone()), session.clone()).await? {
+            return Ok(user_id);
+        }
+    }
+    Err(ServiceError::Internal("no free user name was found".to_owned()))
+}
+
+fn closed() -> ServiceError {
+    ServiceError::forbidden("Registration is closed on this server.")
+}
