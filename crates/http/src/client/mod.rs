@@ -2,10 +2,19 @@
 //!
 //! Each feature module has `routes()`; [`routes`] merges them.
 
+mod account_data;
+mod accounts;
 mod dehydrated_device;
+mod devices;
 mod keys;
+mod media;
+mod presence;
+mod profile;
+mod push_rules;
 mod room_keys;
 mod send_to_device;
+mod server;
+mod user_directory;
 
 use axum::Router;
 
@@ -14,8 +23,17 @@ use crate::App;
 /// All client endpoints.
 pub fn routes() -> Router<App> {
     Router::new()
+        .merge(account_data::routes())
+        .merge(accounts::routes())
         .merge(dehydrated_device::routes())
+        .merge(devices::routes())
         .merge(keys::routes())
+        .merge(media::routes())
+        .merge(presence::routes())
+        .merge(profile::routes())
+        .merge(push_rules::routes())
         .merge(room_keys::routes())
         .merge(send_to_device::routes())
+        .merge(server::routes())
+        .merge(user_directory::routes())
 }

@@ -1,0 +1,22 @@
+//! `GET /_matrix/client/v3/pushrules/` and `GET /_matrix/client/v3/pushrules/global/`.
+
+use axum::extract::State;
+use olmstead_domain::json::RawJson;
+use olmstead_service::push_rules;
+use ruma::push::Ruleset;
+
+use crate::{
+    App,
+    auth::{AnyActive, Auth},
+    error::ApiResult,
+    extract::Json,
+};
+
+pub(super) async fn get(State(app): State<App>, auth: Auth<AnyActive>) -> ApiResult<Json<RawJson>> {
+    let rules = push_rules::all(&app.cx, &auth.device.user_id).await?;
+    Ok(Json(push_rules::content(&rules)?))
+}
+
+pub(super) async fn get_global(State(app): State<App>, auth: Auth<AnyActive>) -> ApiResult<Json<Ruleset>> {
+    Ok(Json(push_rules::all(&app.cx, &auth.device.user_id).await?))
+}
