@@ -1,1 +1,30 @@
-//! x
+//! Olmstead's embedded store: the storage traits on RocksDB, for one process and one directory.
+//!
+//! A command takes the locks of what it touches, runs on a blocking thread, reads, decides, and writes one batch with
+//! one position; it gives its locks back and waits until the log is on disk, together with all others that wait. So a
+//! command that succeeded survives a crash, and no read shows half of one.
+
+mod accounts;
+mod backups;
+mod changes;
+mod command;
+mod cross_signing;
+mod dehydrated;
+mod device_keys;
+mod devices;
+mod engine;
+mod error;
+mod facts;
+mod keys;
+mod locks;
+mod pools;
+mod reads;
+mod rows;
+mod short_lived;
+mod store;
+mod stream;
+mod to_device;
+mod tokens;
+mod wal;
+
+pub use self::{engine::Options, error::OpenError, store::RocksStore};

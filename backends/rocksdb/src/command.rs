@@ -1,0 +1,201 @@
+//! A command: reads and writes that become one batch.
+
+use std::collections::HashMap;
+
+use olmstead_domain::{json::RawJson, position::Position};
+use olmstead_storage::{Result, StorageError, changes::ChangeKey};
+use rocksdb::WriteBatch;
+use serde::Serialize;
+
+use crate::{
+    keys::{Key, Table},
+    reads::{Reads, Scan, Span, View},
+    store::Inner,
+    stream::Issued,
+    wal::Durable,
+};
+
+/// Up to so many rows are deleted one by one.
+const FEW: usize = 256;
+
+/// A command that is running, under its locks.
+///
+/// [`Reads::get`] sees what the command itself wrote; [`Reads::scan`] and ranges that were deleted do not show in reads
+/// of the same command.
+pub(crate) struct Command<'a> {
+    inner: &'a Inner,
+    view: View<'a>,
+    batch: WriteBatch,
+    written: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    issued: Option<Issued<'a>>,
+    changes: Vec<ChangeKey>,
+}
+
+impl<'a> Command<'a> {
+    pub(crate) fn new(inner: &'a Inner) -> Self {
+        Self {
+            inner,
+            view: View::now(inner.engine()),
+            batch: WriteBatch::default(),
+            written: HashMap::new(),
+            issued: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// The command's position in the stream; issued when it is first asked for. A command asks only when it is sure to
+    /// write.
+    pub(crate) fn position(&mut self) -> Result<Position> {
+        if let Some(issued) = &self.issued {
+            return Ok(issued.position());
+        }
+        let issued = self.inner.issue()?;
+        let position = issued.position();
+        self.issued = Some(issued);
+        Ok(position)
+    }
+
+    /// Says who may have to be told. Issues the position.
+    pub(crate) fn change(&mut self, key: ChangeKey) -> Result<()> {
+        self.position()?;
+        if !self.changes.contains(&key) || self.changes.len() > 64 {
+            self.changes.push(key);
+        }
+        Ok(())
+    }
+
+    /// Writes a row.
+    pub(crate) fn put(&mut self, key: &Key, value: impl Into<Vec<u8>>) -> Result<()> {
+        let value = value.into();
+        self.batch.put_cf(self.inner.engine().family(key.family())?, key, &value);
+        self.written.insert(key.as_bytes().to_vec(), Some(value));
+        Ok(())
+    }
+
+    /// Writes a row as JSON.
+    pub(crate) fn put_json<T: Serialize + ?Sized>(&mut self, key: &Key, value: &T) -> Result<()> {
+        let value = serde_json::to_vec(value)
+            .map_err(|error| StorageError::corrupt(format!("a row for the table {:?}", key.table()), error))?;
+        self.put(key, value)
+    }
+
+    /// Writes a row as JSON text, as it is.
+    pub(crate) fn put_raw(&mut self, key: &Key, value: &RawJson) -> Result<()> {
+        self.put(key, value.get())
+    }
+
+    /// Writes a row as a number.
+    pub(crate) fn put_u64(&mut self, key: &Key, value: u64) -> Result<()> {
+        self.put(key, value.to_be_bytes())
+    }
+
+    /// Writes a large row that this command does not read again, without keeping a copy.
+    pub(crate) fn put_blob(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.batch.put_cf(self.inner.engine().family(key.family())?, key, value);
+        self.written.remove(key.as_bytes());
+        Ok(())
+    }
+
+    /// Deletes a row, there or not.
+    pub(crate) fn delete(&mut self, key: &Key) -> Result<()> {
+        self.batch.delete_cf(self.inner.engine().family(key.family())?, key);
+        self.written.insert(key.as_bytes().to_vec(), None);
+        Ok(())
+    }
+
+    /// Deletes all rows of a span that were there before this command: a few one by one, many by one mark, so the cost is
+    /// bounded. Marks cost later reads, so they are not for what happens often.
+    ///
+    /// Where rows were many, reads of this command go on seeing those it did not write.
+    pub(crate) fn delete_span(&mut self, span: Span) -> Result<()> {
+        let family = self.inner.engine().family(span.family())?;
+        let mut keys = Vec::new();
+        for row in self.view.scan(span.clone())?.take(FEW + 1) {
+            keys.push(row?.0);
+        }
+        if keys.len() > FEW {
+            self.batch.delete_range_cf(family, span.from(), span.to());
+            self.written.retain(|key, _| key.as_slice() < span.from() || key.as_slice() >= span.to());
+            return Ok(());
+        }
+        for key in keys {
+            self.batch.delete_cf(family, &key);
+            self.written.insert(key.into_vec(), None);
+        }
+        Ok(())
+    }
+
+    /// Deletes all rows that begin with these parts, see [`Self::delete_span`].
+    pub(crate) fn delete_prefix(&mut self, prefix: &Key) -> Result<()> {
+        self.delete_span(Span::prefix(prefix))
+    }
+
+    /// Deletes rows one by one, however many, so that reads of this command know; gives their number.
+    pub(crate) fn delete_each(&mut self, span: Span) -> Result<u64> {
+        let family = self.inner.engine().family(span.family())?;
+        let mut count = 0;
+        for row in self.view.scan(span)? {
+            let (key, _) = row?;
+            self.batch.delete_cf(family, &key);
+            self.written.insert(key.into_vec(), None);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Forgets all that was written and told so far: the command does nothing.
+    pub(crate) fn discard(&mut self) {
+        self.batch.clear();
+        self.written.clear();
+        self.changes.clear();
+        self.issued = None;
+    }
+
+    /// A fact about the store.
+    pub(crate) fn meta(name: &str) -> Key {
+        Key::new(Table::Meta).text(name)
+    }
+
+    /// Writes the batch; what is returned is to be waited for after the locks are given back.
+    pub(crate) fn commit(mut self) -> Result<Option<Durable>> {
+        if self.batch.is_empty() && self.changes.is_empty() {
+            return Ok(self.inner.wal().settled());
+        }
+        // Kept before the write: if that fails, the position must never be final, as the batch may come back.
+        let position = self.issued.take().map(Issued::keep);
+        write(self.inner, self.batch)?;
+        Ok(Some(self.inner.wal().commit(position, self.changes)))
+    }
+
+    /// Writes the batch, which need not be durable at once and is told to nobody.
+    pub(crate) fn commit_relaxed(self) -> Result<()> {
+        if self.batch.is_empty() { Ok(()) } else { write(self.inner, self.batch) }
+    }
+}
+
+fn write(inner: &Inner, batch: WriteBatch) -> Result<()> {
+    inner.engine().write(batch).inspect_err(|error| {
+        tracing::error!(%error, "a write failed; no further commands are taken");
+        inner.wal().fail();
+    })
+}
+
+impl Reads for Command<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>> {
+        match self.written.get(key.as_bytes()) {
+            Some(written) => Ok(written.clone()),
+            None => self.view.get(key),
+        }
+    }
+
+    fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>> {
+        if self.written.is_empty() {
+            return self.view.get_many(keys);
+        }
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn scan(&self, span: Span) -> Result<Scan<'_>> {
+        self.view.scan(span)
+    }
+}

@@ -1,0 +1,160 @@
+//! Device keys, one-time keys and fallback keys: the commands and reads.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use olmstead_domain::{
+    json::RawJson,
+    keys::device_keys::{DeviceKeysUpload, merge_upload},
+};
+use olmstead_storage::{
+    Keys, Result, StorageError,
+    devices::DeviceRef,
+    keys::{ClaimWant, ClaimedKey, DeviceKeysRow, KeyCounts, KeyQuery, KeysUpload, UploadOutcome, UserKeys},
+};
+use ruma::{OwnedDeviceId, UserId};
+
+use crate::{
+    RocksStore,
+    accounts::account_key,
+    command::Command,
+    cross_signing::foreign_signatures,
+    keys::{Key, Table},
+    locks::Locks,
+    pools::{self, Pools},
+    reads::{Reads, Span, raw},
+    rows,
+};
+
+/// Stores an upload of a device that is known to live. Unless it is `Stored`, the command is to be discarded.
+pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: KeysUpload) -> Result<UploadOutcome> {
+    let mut pools = Pools::read(command, device)?;
+    let mut device_list_changed = false;
+    if let Some(new) = &upload.device_keys {
+        let identity = rows::identity_key(&device.user_id, &device.device_id);
+        let stored = command.get_raw(&identity)?;
+        let merged = merge_upload(&device.user_id, &device.device_id, stored.as_ref(), new)
+            .map_err(|error| StorageError::corrupt("identity keys that are stored or were checked", error))?;
+        let store = match merged {
+            DeviceKeysUpload::Unchanged => None,
+            DeviceKeysUpload::SignaturesOnly(keys) | DeviceKeysUpload::Changed(keys) => Some(keys),
+            DeviceKeysUpload::NewIdentity(keys) => {
+                pools.clear(command, device)?;
+                rows::remove_master_signature(command, device)?;
+                Some(keys)
+            }
+        };
+        if let Some(keys) = store {
+            command.put_raw(&identity, &keys)?;
+            rows::device_list_changed(command, &device.user_id)?;
+            device_list_changed = true;
+        }
+    }
+    let (limit, memory) = (upload.pool_limit, upload.claimed_memory);
+    if let Some(taker) = pools.add(command, device, upload.one_time_keys, limit, memory)? {
+        return Ok(UploadOutcome::OneTimeKeyExists {
+            key_name: taker.key_name,
+            existing: taker.existing,
+            uploaded: taker.uploaded,
+        });
+    }
+    pools.set_fallbacks(command, device, upload.fallback_keys)?;
+    Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed })
+}
+
+/// The counts of a device, none for one that is gone.
+pub(crate) fn key_counts(reads: &impl Reads, device: &DeviceRef) -> Result<KeyCounts> {
+    // The keys of a device that is gone went with it.
+    Ok(Pools::read(reads, device)?.counts())
+}
+
+fn user_keys(reads: &impl Reads, query: &KeyQuery, asker: Option<&UserId>) -> Result<UserKeys> {
+    let user_id = &query.user_id;
+    let cross_signing = rows::cross_signing(reads, user_id)?;
+    let mut found: Vec<(OwnedDeviceId, RawJson)> = Vec::new();
+    let mut keyed_devices = BTreeSet::new();
+    let all = query.device_ids.is_empty();
+    if all || cross_signing.master.is_some() {
+        let prefix = Key::new(Table::DeviceKeys).text(user_id);
+        for row in reads.scan(Span::prefix(&prefix))? {
+            let (key, value) = row?;
+            let device_id: OwnedDeviceId = prefix.parts_after(&key)?.text()?.into();
+            if all {
+                found.push((device_id.clone(), raw(Table::DeviceKeys, value)?));
+            }
+            keyed_devices.insert(device_id);
+        }
+    }
+    for device_id in query.device_ids.iter().collect::<BTreeSet<_>>() {
+        if let Some(keys) = reads.get_raw(&rows::identity_key(user_id, device_id))? {
+            found.push((device_id.clone(), keys));
+        }
+    }
+    let mut devices = Vec::with_capacity(found.len());
+    for (device_id, keys) in found {
+        let display_name = rows::device(reads, user_id, &device_id)?.and_then(|row| row.display_name);
+        devices.push(DeviceKeysRow { device_id, keys, display_name });
+    }
+    let asker_signatures = match asker {
+        Some(asker) if asker != user_id => foreign_signatures(reads, user_id, asker)?,
+        _ => Vec::new(),
+    };
+    let known = reads.has(&account_key(user_id))?;
+    Ok(UserKeys { known, keyed_devices, devices, cross_signing, asker_signatures })
+}
+
+#[async_trait]
+impl Keys for RocksStore {
+    async fn upload_keys(&self, device: &DeviceRef, keys: KeysUpload) -> Result<UploadOutcome> {
+        let device = device.clone();
+        let locks = Locks::new().pool(&device.user_id, &device.device_id);
+        let locks =
+            if keys.device_keys.is_some() { locks.user(&device.user_id) } else { locks.user_shared(&device.user_id) };
+        self.command(locks, move |command| {
+            if rows::live_device(command, &device)?.is_none() {
+                return Ok(UploadOutcome::DeviceGone);
+            }
+            let outcome = upload(command, &device, keys)?;
+            if !matches!(outcome, UploadOutcome::Stored { .. }) {
+                command.discard();
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
+    async fn key_counts(&self, device: &DeviceRef) -> Result<KeyCounts> {
+        let device = device.clone();
+        self.read_view(move |view, _| key_counts(view, &device)).await
+    }
+
+    async fn claim_keys(&self, wants: &[ClaimWant]) -> Result<Vec<ClaimedKey>> {
+        let wants = wants.to_vec();
+        let locks = wants
+            .iter()
+            .fold(Locks::new(), |locks, want| locks.user_shared(&want.user_id).pool(&want.user_id, &want.device_id));
+        self.command(locks, move |command| {
+            let mut claimed = Vec::with_capacity(wants.len());
+            for ClaimWant { user_id, device_id, algorithm } in wants {
+                let Some(row) = rows::device(command, &user_id, &device_id)? else { continue };
+                let device = DeviceRef { user_id, device_id, generation: row.generation };
+                let Some(taken) = pools::take(command, &device, &algorithm)? else { continue };
+                claimed.push(ClaimedKey {
+                    user_id: device.user_id,
+                    device_id: device.device_id,
+                    key_name: taken.key_name,
+                    key: taken.key,
+                    fallback: taken.fallback,
+                });
+            }
+            Ok(claimed)
+        })
+        .await
+    }
+
+    async fn query_keys(&self, queries: &[KeyQuery], asker: Option<&UserId>) -> Result<Vec<UserKeys>> {
+        let (queries, asker) = (queries.to_vec(), asker.map(ToOwned::to_owned));
+        self.read_view(move |view, _| queries.iter().map(|query| user_keys(view, query, asker.as_deref())).collect())
+            .await
+    }
+}

@@ -1,0 +1,161 @@
+//! RocksDB itself: how it is opened and tuned, and the few calls the rest is made of.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use olmstead_storage::{Result, StorageError};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, ErrorKind, ReadOptions,
+    WriteBatch, WriteOptions,
+};
+
+use crate::{
+    OpenError,
+    keys::{Family, Key},
+};
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes of memory for blocks that were read, filters and indexes. Filled as they are used.
+    pub block_cache_bytes: usize,
+    /// Bytes of memory for writes that are not yet in table files. Filled as they are used.
+    pub write_buffer_bytes: usize,
+    /// Files kept open at most.
+    pub max_open_files: i32,
+    /// Whether the log is on disk before a command succeeds. Only a test that proves the need for it turns it off: then
+    /// a crash loses commands that were answered.
+    pub wal_sync: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { block_cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 512, wal_sync: true }
+    }
+}
+
+/// An open database.
+pub(crate) struct Engine {
+    db: DB,
+}
+
+impl Engine {
+    /// Opens or makes the database in a directory.
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        fs::create_dir_all(path).map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let shared = database_options(options);
+        // A newer version may have more families. They must be named to open the database and read its format.
+        let mut names: Vec<String> = Family::ALL.iter().map(|family| family.name().to_owned()).collect();
+        if path.join("CURRENT").exists() {
+            let found = DB::list_cf(&shared, path).map_err(|source| open_error(path, source))?;
+            names.extend(found.into_iter().filter(|name| Family::ALL.iter().all(|family| family.name() != name)));
+        }
+        let families = names.into_iter().map(|name| {
+            let options = family_options(options, &cache);
+            ColumnFamilyDescriptor::new(name, options)
+        });
+        let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
+        Ok(Self { db })
+    }
+
+    /// One value.
+    pub(crate) fn get(&self, key: &Key, options: &ReadOptions) -> Result<Option<Vec<u8>>> {
+        self.db.get_cf_opt(self.family(key.family())?, key, options).map_err(storage_error)
+    }
+
+    /// Several values of one family, in the order asked.
+    pub(crate) fn get_many(&self, keys: &[Key], options: &ReadOptions) -> Result<Vec<Option<Vec<u8>>>> {
+        let Some(first) = keys.first() else { return Ok(Vec::new()) };
+        if keys.iter().any(|key| key.family() != first.family()) {
+            return keys.iter().map(|key| self.get(key, options)).collect();
+        }
+        let family = self.family(first.family())?;
+        let found = self.db.batched_multi_get_cf_opt(family, keys, false, options);
+        found.into_iter().map(|value| Ok(value.map_err(storage_error)?.map(|value| value.to_vec()))).collect()
+    }
+
+    /// Writes a batch into the log's buffer and the tables in memory: visible at once, not yet durable.
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<()> {
+        self.db.write(batch).map_err(storage_error)
+    }
+
+    /// Writes a batch and waits until it is on disk.
+    pub(crate) fn write_durable(&self, batch: WriteBatch) -> Result<()> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.write_opt(batch, &options).map_err(storage_error)
+    }
+
+    /// Brings everything written so far to disk.
+    pub(crate) fn flush_log(&self) -> Result<()> {
+        self.db.flush_wal(true).map_err(storage_error)
+    }
+
+    /// RocksDB, for iterators and snapshots.
+    pub(crate) const fn db(&self) -> &DB {
+        &self.db
+    }
+
+    /// The handle of a family.
+    pub(crate) fn family(&self, family: Family) -> Result<&ColumnFamily> {
+        self.db
+            .cf_handle(family.name())
+            .ok_or_else(|| StorageError::damaged(format!("the column family {} is missing", family.name())))
+    }
+}
+
+/// An error of a running database.
+pub(crate) fn storage_error(error: rocksdb::Error) -> StorageError {
+    match error.kind() {
+        ErrorKind::Corruption => StorageError::corrupt("RocksDB found damaged data", error),
+        _ => StorageError::unavailable("RocksDB failed", error),
+    }
+}
+
+fn open_error(path: &Path, source: rocksdb::Error) -> OpenError {
+    let path = PathBuf::from(path);
+    // RocksDB has no kind of its own for this. Its lock file is always named LOCK.
+    let text = source.to_string();
+    if source.kind() == ErrorKind::IOError && (text.contains("lock file") || text.contains("lock hold")) {
+        OpenError::InUse { path }
+    } else {
+        OpenError::Engine { path, source }
+    }
+}
+
+fn database_options(options: &Options) -> rocksdb::Options {
+    let mut db = rocksdb::Options::default();
+    db.create_if_missing(true);
+    db.create_missing_column_families(true);
+    // The log's buffer is written out by the thread that syncs it, once for all commands that wait.
+    db.set_manual_wal_flush(true);
+    db.set_db_write_buffer_size(options.write_buffer_bytes);
+    // Bounds what a start after a crash has to replay.
+    db.set_max_total_wal_size(4 * options.write_buffer_bytes as u64);
+    db.set_max_open_files(options.max_open_files);
+    db.set_max_background_jobs(2);
+    db.set_bytes_per_sync(1 << 20);
+    db.set_keep_log_file_num(4);
+    db.set_max_log_file_size(1 << 20);
+    db
+}
+
+fn family_options(options: &Options, cache: &Cache) -> rocksdb::Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_bloom_filter(10.0, false);
+    table.set_block_size(8 << 10);
+    // Filters and indexes count as cache, so that memory stays bounded as the database grows.
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut family = rocksdb::Options::default();
+    family.set_block_based_table_factory(&table);
+    family.set_write_buffer_size(options.write_buffer_bytes / 4);
+    family.set_level_compaction_dynamic_level_bytes(true);
+    family.set_compression_type(DBCompressionType::Lz4);
+    family.set_bottommost_compression_type(DBCompressionType::Zstd);
+    family
+}

@@ -1,0 +1,205 @@
+//! The store: opening it, and running commands and reads on it.
+
+use std::{path::Path, sync::Arc};
+
+use olmstead_domain::position::{Epoch, Position};
+use olmstead_storage::{Result, StorageError};
+use rocksdb::WriteBatch;
+
+use crate::{
+    OpenError, Options,
+    command::Command,
+    engine::Engine,
+    keys::{Family, Key},
+    locks::{LockTable, Locks},
+    reads::{Reads, Span, View},
+    stream::{Issued, Stream},
+    wal::{self, Wal},
+};
+
+/// The format of the stored data. A change that an older version would misread gets a new number.
+const FORMAT: u64 = 1;
+
+/// Name of the format's number among the facts of the store.
+const FORMAT_KEY: &str = "format";
+/// Name of the epoch.
+const EPOCH_KEY: &str = "epoch";
+/// Name of the bound of the positions that may have been issued.
+const RESERVED_KEY: &str = "reserved_positions";
+
+/// A store in a directory.
+///
+/// Dropping it closes it; the directory can be opened again when all that ran on it has ended.
+pub struct RocksStore {
+    inner: Arc<Inner>,
+}
+
+/// What commands run on.
+pub(crate) struct Inner {
+    // Before the engine: its thread is ended first.
+    wal: Wal,
+    stream: Arc<Stream>,
+    locks: LockTable,
+    engine: Arc<Engine>,
+}
+
+impl Inner {
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) const fn wal(&self) -> &Wal {
+        &self.wal
+    }
+
+    /// Issues a position.
+    pub(crate) fn issue(&self) -> Result<Issued<'_>> {
+        self.stream.issue(|bound| {
+            let mut batch = WriteBatch::default();
+            batch.put_cf(self.engine.family(Family::Main)?, Command::meta(RESERVED_KEY), bound.0.to_be_bytes());
+            self.engine.write_durable(batch).inspect_err(|_| self.wal.fail())
+        })
+    }
+}
+
+impl RocksStore {
+    /// Opens the store in a directory, or makes one there. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`OpenError`], in words for the operator.
+    pub fn open(path: &Path, options: Options) -> Result<Arc<Self>, OpenError> {
+        let engine = Arc::new(Engine::open(path, &options)?);
+        let (epoch, reserved) = begin(&engine, path)?;
+        let stream = Arc::new(Stream::new(epoch, reserved));
+        let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
+            .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        Ok(Arc::new(Self { inner: Arc::new(Inner { wal, stream, locks: LockTable::new(), engine }) }))
+    }
+
+    /// Runs a command on the blocking pool under its locks. It is durable when this returns.
+    pub(crate) async fn command<T: Send + 'static>(
+        &self,
+        locks: Locks,
+        work: impl FnOnce(&mut Command<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, durable) = self
+            .locked(locks, |inner| {
+                let mut command = Command::new(inner);
+                let answer = work(&mut command)?;
+                Ok((answer, command.commit()?))
+            })
+            .await?;
+        if let Some(durable) = durable
+            && !durable.await.unwrap_or(false)
+        {
+            return Err(wal::lost());
+        }
+        Ok(answer)
+    }
+
+    /// Runs a command that need not be durable at once and has no position.
+    pub(crate) async fn relaxed_command(
+        &self,
+        locks: Locks,
+        work: impl FnOnce(&mut Command<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.locked(locks, |inner| {
+            let mut command = Command::new(inner);
+            work(&mut command)?;
+            command.commit_relaxed()
+        })
+        .await
+    }
+
+    /// Reads, each row as of when it is read.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&View<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || work(&View::now(&inner.engine))).await
+    }
+
+    /// Reads in one consistent view. The horizon given is of the view: all below it is in it.
+    pub(crate) async fn read_view<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&View<'_>, olmstead_storage::changes::Horizon) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            // In this order: what is final before the view is made is in the view.
+            let horizon = inner.stream.horizon();
+            work(&View::frozen(&inner.engine), horizon)
+        })
+        .await
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.inner.stream
+    }
+
+    pub(crate) fn wal(&self) -> &Wal {
+        &self.inner.wal
+    }
+
+    async fn locked<T: Send + 'static>(
+        &self,
+        locks: Locks,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let guards = self.inner.locks.take(locks).await;
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            // Moved in, so that the locks are held to the end even if the caller goes away.
+            let _guards = guards;
+            inner.wal.check()?;
+            work(&inner)
+        })
+        .await
+    }
+}
+
+/// One hop to the threads that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StorageError::unavailable("a storage task did not end well", error)))
+}
+
+/// Reads the store's facts about itself, or writes them into a new one: its epoch, and where positions go on.
+fn begin(engine: &Engine, path: &Path) -> Result<(Epoch, Position), OpenError> {
+    let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
+    let view = View::now(engine);
+    let fact = |name: &str| view.get_u64(&Command::meta(name)).map_err(|error| damaged(error.to_string()));
+    let Some(format) = fact(FORMAT_KEY)? else {
+        let whole = Span::all(Family::Main);
+        let mut rows = view.scan(whole).map_err(|error| damaged(error.to_string()))?;
+        if rows.next().is_some() {
+            return Err(damaged("it has no format number".to_owned()));
+        }
+        return create(engine).map_err(|error| damaged(error.to_string()));
+    };
+    if format > FORMAT {
+        return Err(OpenError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+    }
+    match (fact(EPOCH_KEY)?, fact(RESERVED_KEY)?) {
+        (Some(epoch), Some(reserved)) => Ok((Epoch(epoch), Position(reserved))),
+        _ => Err(damaged("its epoch or position is missing".to_owned())),
+    }
+}
+
+fn create(engine: &Engine) -> Result<(Epoch, Position)> {
+    let (epoch, first) = (Epoch(1), Position::START.next());
+    let family = engine.family(Family::Main)?;
+    let mut batch = WriteBatch::default();
+    let facts: [(Key, u64); 3] = [
+        (Command::meta(FORMAT_KEY), FORMAT),
+        (Command::meta(EPOCH_KEY), epoch.0),
+        (Command::meta(RESERVED_KEY), first.0),
+    ];
+    for (key, value) in facts {
+        batch.put_cf(family, key, value.to_be_bytes());
+    }
+    engine.write_durable(batch)?;
+    Ok((epoch, first))
+}

@@ -1,0 +1,230 @@
+//! The stream of changes: positions given and retired, the horizon, and what changed lately.
+//!
+//! A position is *open* from when it is issued until its commit is on disk, or until its command gave up. The horizon is
+//! the smallest open position, or the next one to be issued. Positions are reserved on disk in blocks before any is
+//! issued, so a restart begins above all of them, whatever became of the commits, and no token can name one twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use olmstead_domain::position::{Epoch, Position};
+use olmstead_storage::{
+    Result,
+    changes::{ChangeKey, Changed, Horizon},
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// How many positions are reserved at once. A restart skips at most this many.
+const BLOCK: u64 = 16_384;
+
+/// How many change keys are remembered. Whoever asks further back is told that everything may have changed.
+const REMEMBERED: usize = 65_536;
+
+pub(crate) struct Stream {
+    epoch: Epoch,
+    state: Mutex<State>,
+    hint: watch::Sender<Position>,
+}
+
+struct State {
+    next: u64,
+    reserved: u64,
+    open: BTreeSet<u64>,
+    recent: BTreeMap<u64, Vec<ChangeKey>>,
+    recent_keys: usize,
+    /// Everything at this position and after, below the horizon, is in `recent`.
+    floor: u64,
+}
+
+impl State {
+    fn horizon(&self) -> Position {
+        Position(self.open.first().copied().unwrap_or(self.next))
+    }
+}
+
+impl Stream {
+    /// A stream that goes on after what was reserved before.
+    pub(crate) fn new(epoch: Epoch, reserved: Position) -> Self {
+        let state = State {
+            next: reserved.0,
+            reserved: reserved.0,
+            open: BTreeSet::new(),
+            recent: BTreeMap::new(),
+            recent_keys: 0,
+            floor: reserved.0,
+        };
+        Self { epoch, state: Mutex::new(state), hint: watch::Sender::new(reserved) }
+    }
+
+    /// Issues a position. `reserve` is called, seldom, to put a new bound on disk: all positions below it may be issued.
+    pub(crate) fn issue(&self, reserve: impl FnOnce(Position) -> Result<()>) -> Result<Issued<'_>> {
+        let mut state = self.state.lock();
+        if state.next >= state.reserved {
+            let bound = state.next.saturating_add(BLOCK);
+            reserve(Position(bound))?;
+            state.reserved = bound;
+        }
+        let position = state.next;
+        state.next += 1;
+        state.open.insert(position);
+        Ok(Issued { stream: self, position: Position(position), kept: false })
+    }
+
+    /// Closes positions whose commits are on disk, and moves the horizon.
+    pub(crate) fn retire(&self, commits: impl IntoIterator<Item = (Position, Vec<ChangeKey>)>) {
+        let mut state = self.state.lock();
+        for (position, keys) in commits {
+            state.open.remove(&position.0);
+            if !keys.is_empty() {
+                state.recent_keys += keys.len();
+                state.recent.insert(position.0, keys);
+            }
+        }
+        while state.recent_keys > REMEMBERED {
+            let Some((position, keys)) = state.recent.pop_first() else { break };
+            state.recent_keys -= keys.len();
+            state.floor = position + 1;
+        }
+        let horizon = state.horizon();
+        drop(state);
+        self.announce(horizon);
+    }
+
+    /// The horizon.
+    pub(crate) fn horizon(&self) -> Horizon {
+        Horizon { epoch: self.epoch, position: self.state.lock().horizon() }
+    }
+
+    /// What changed at `from` and after, strictly below `to`.
+    pub(crate) fn changed(&self, from: Position, to: Position) -> Changed {
+        let state = self.state.lock();
+        if to <= from {
+            Changed::Keys(Vec::new())
+        } else if from.0 < state.floor {
+            Changed::Everything
+        } else {
+            Changed::Keys(state.recent.range(from.0..to.0).flat_map(|(_, keys)| keys.iter().cloned()).collect())
+        }
+    }
+
+    /// Tells when the horizon moved.
+    pub(crate) fn hint(&self) -> watch::Receiver<Position> {
+        self.hint.subscribe()
+    }
+
+    fn announce(&self, horizon: Position) {
+        self.hint.send_if_modified(|known| {
+            let moved = horizon > *known;
+            *known = horizon.max(*known);
+            moved
+        });
+    }
+}
+
+/// An open position of a command that is running. Dropped, it is given up.
+pub(crate) struct Issued<'a> {
+    stream: &'a Stream,
+    position: Position,
+    kept: bool,
+}
+
+impl Issued<'_> {
+    pub(crate) const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Leaves the position open until the stream retires it.
+    pub(crate) fn keep(mut self) -> Position {
+        self.kept = true;
+        self.position
+    }
+}
+
+impl Drop for Issued<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.stream.retire([(self.position, Vec::new())]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use olmstead_storage::StorageError;
+
+    use super::*;
+
+    fn stream() -> Stream {
+        Stream::new(Epoch(1), Position(1))
+    }
+
+    fn key(name: &str) -> ChangeKey {
+        ChangeKey::User(format!("@{name}:example.org").try_into().unwrap())
+    }
+
+    #[test]
+    fn the_horizon_waits_for_the_oldest_open_position() {
+        let stream = stream();
+        assert_eq!(stream.horizon().position, Position(1));
+        let first = stream.issue(|_| Ok(())).unwrap().keep();
+        let second = stream.issue(|_| Ok(())).unwrap().keep();
+        assert_eq!(stream.horizon().position, first);
+        stream.retire([(second, vec![key("b")])]);
+        assert_eq!(stream.horizon().position, first);
+        stream.retire([(first, vec![key("a")])]);
+        assert_eq!(stream.horizon().position, second.next());
+        assert_eq!(stream.changed(first, second.next()), Changed::Keys(vec![key("a"), key("b")]));
+        assert_eq!(stream.changed(second, second.next()), Changed::Keys(vec![key("b")]));
+        assert_eq!(stream.changed(first, second), Changed::Keys(vec![key("a")]));
+    }
+
+    #[test]
+    fn a_command_that_gives_up_does_not_hold_the_horizon() {
+        let stream = stream();
+        let issued = stream.issue(|_| Ok(())).unwrap();
+        let mut hint = stream.hint();
+        hint.borrow_and_update();
+        drop(issued);
+        assert_eq!(stream.horizon().position, Position(2));
+        assert!(hint.has_changed().unwrap());
+    }
+
+    #[test]
+    fn positions_are_reserved_before_they_are_issued() {
+        let stream = stream();
+        let mut bound = Position(1);
+        for _ in 0..BLOCK * 2 + 1 {
+            let issued = stream.issue(|position| {
+                bound = position;
+                Ok(())
+            });
+            assert!(issued.unwrap().keep() < bound);
+        }
+        assert_eq!(bound, Position(1 + 3 * BLOCK));
+    }
+
+    #[test]
+    fn a_reservation_that_fails_issues_nothing() {
+        let stream = stream();
+        assert!(stream.issue(|_| Err(StorageError::Conflict)).is_err());
+        assert_eq!(stream.horizon().position, Position(1));
+        assert_eq!(stream.issue(|_| Ok(())).unwrap().position(), Position(1));
+    }
+
+    #[test]
+    fn what_is_no_longer_remembered_is_everything() {
+        let stream = stream();
+        for _ in 0..REMEMBERED + 10 {
+            let position = stream.issue(|_| Ok(())).unwrap().keep();
+            stream.retire([(position, vec![key("a")])]);
+        }
+        let horizon = stream.horizon().position;
+        assert_eq!(stream.changed(Position(10), horizon), Changed::Everything);
+        assert!(matches!(stream.changed(Position(11), horizon), Changed::Keys(keys) if keys.len() == REMEMBERED));
+        // A restart forgets all of it.
+        let restarted = Stream::new(Epoch(1), Position(20_000));
+        assert_eq!(restarted.changed(Position(5), Position(20_000)), Changed::Everything);
+        assert_eq!(restarted.changed(Position(20_000), Position(20_000)), Changed::Keys(Vec::new()));
+    }
+}

@@ -1,0 +1,170 @@
+//! Group commit: one thread brings the log to disk for all commands that wait, then closes their positions.
+//!
+//! A command waits here after it gave its locks back, so commands on the same rows share a sync too. Once a write or a
+//! sync failed nothing is known about what is on disk, so the store refuses every further command until it is opened
+//! anew: an answer must never rest on a commit that may be lost.
+
+use std::{io, mem, sync::Arc, thread};
+
+use olmstead_domain::position::Position;
+use olmstead_storage::{Result, StorageError, changes::ChangeKey};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use crate::{engine::Engine, stream::Stream};
+
+/// A command's wait for the disk. Gives `false` if it cannot be known to be there.
+pub(crate) type Durable = oneshot::Receiver<bool>;
+
+/// A commit that is written and not yet durable.
+struct Commit {
+    position: Option<Position>,
+    changes: Vec<ChangeKey>,
+    done: oneshot::Sender<bool>,
+}
+
+/// Whether commands are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Open,
+    Closed,
+    Failed,
+}
+
+struct State {
+    standing: Standing,
+    waiting: Vec<Commit>,
+    syncing: bool,
+    stop: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+/// The log and its thread.
+pub(crate) struct Wal {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Wal {
+    /// Starts the thread. With `sync` false nothing is brought to disk, see [`crate::Options::wal_sync`].
+    pub(crate) fn start(engine: Arc<Engine>, stream: Arc<Stream>, sync: bool) -> io::Result<Self> {
+        let state = State { standing: Standing::Open, waiting: Vec::new(), syncing: false, stop: false };
+        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+        let for_thread = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("rocksdb-wal".to_owned())
+            .spawn(move || run(&for_thread, &engine, &stream, sync))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Refuses if the store is closed or failed.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.shared.state.lock().standing {
+            Standing::Open => Ok(()),
+            Standing::Closed => Err(refusal("the store is closed")),
+            Standing::Failed => Err(lost()),
+        }
+    }
+
+    /// Hands over a commit that was just written.
+    pub(crate) fn commit(&self, position: Option<Position>, changes: Vec<ChangeKey>) -> Durable {
+        let (done, durable) = oneshot::channel();
+        self.shared.state.lock().waiting.push(Commit { position, changes, done });
+        self.shared.wake.notify_one();
+        durable
+    }
+
+    /// What a command that wrote nothing must wait for, as its answer may rest on a commit that is not yet durable.
+    pub(crate) fn settled(&self) -> Option<Durable> {
+        let state = self.shared.state.lock();
+        let idle = state.waiting.is_empty() && !state.syncing && state.standing == Standing::Open;
+        drop(state);
+        (!idle).then(|| self.commit(None, Vec::new()))
+    }
+
+    /// A write failed: it may or may not be in the log.
+    pub(crate) fn fail(&self) {
+        self.shared.state.lock().standing = Standing::Failed;
+    }
+
+    /// Takes no further commands, and gives the wait for those that were taken.
+    pub(crate) fn close(&self) -> Durable {
+        let mut state = self.shared.state.lock();
+        if state.standing == Standing::Open {
+            state.standing = Standing::Closed;
+        }
+        drop(state);
+        self.commit(None, Vec::new())
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        self.shared.state.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the log's thread ended in a panic");
+        }
+    }
+}
+
+/// The error of a command whose commit is not known to be durable, and of all after it.
+pub(crate) fn lost() -> StorageError {
+    refusal("a write to disk failed; the store must be opened anew")
+}
+
+fn refusal(message: &str) -> StorageError {
+    StorageError::Unavailable { message: message.to_owned(), source: None }
+}
+
+fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
+    loop {
+        let mut state = shared.state.lock();
+        while state.waiting.is_empty() && !state.stop {
+            shared.wake.wait(&mut state);
+        }
+        if state.waiting.is_empty() {
+            break;
+        }
+        let commits = mem::take(&mut state.waiting);
+        state.syncing = true;
+        let failed_before = state.standing == Standing::Failed;
+        drop(state);
+
+        let result = if sync && !failed_before { engine.flush_log() } else { Ok(()) };
+        if let Err(error) = &result {
+            tracing::error!(%error, "bringing the log to disk failed; no further commands are taken");
+        }
+        let good = result.is_ok() && !failed_before;
+        let mut waiters = Vec::with_capacity(commits.len());
+        if good {
+            stream.retire(commits.into_iter().filter_map(|commit| {
+                waiters.push(commit.done);
+                Some((commit.position?, commit.changes))
+            }));
+        } else {
+            // Their positions stay open: the horizon must not pass a commit that may come back after a restart.
+            waiters.extend(commits.into_iter().map(|commit| commit.done));
+        }
+        let mut state = shared.state.lock();
+        state.syncing = false;
+        if result.is_err() {
+            state.standing = Standing::Failed;
+        }
+        drop(state);
+        for waiter in waiters {
+            // Nobody waits if the request was given up meanwhile.
+            let _ = waiter.send(good);
+        }
+    }
+    // Brings what need not be durable at once to disk.
+    if sync && let Err(error) = engine.flush_log() {
+        tracing::error!(%error, "bringing the log to disk failed at the end");
+    }
+}
