@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use olmstead_storage::{
-    Accounts, Result,
+    Accounts, Result, StorageError,
     accounts::{Account, StandingChange},
     changes::ChangeKey,
     devices::{DeviceSelection, LoginOutcome, NewSession},
@@ -51,8 +51,9 @@ impl Accounts for RocksStore {
                 make_searchable(command, &account.user_id, None)?;
             }
             if let Some(session) = session {
-                let outcome = begin_session(command, &account.user_id, &session)?;
-                debug_assert!(matches!(outcome, LoginOutcome::LoggedIn { .. }), "a new user has no keys");
+                let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, &session)? else {
+                    return Err(StorageError::damaged("a user without an account has cross-signing keys"));
+                };
             }
             Ok(true)
         })
