@@ -4,6 +4,7 @@
 //! parameters, so a test decides them.
 
 pub mod backup;
+pub mod device_lists;
 pub mod error;
 pub mod filter;
 pub mod identifiers;

@@ -1,14 +1,30 @@
-//! Caches. Each holds what cannot change under its key, or is emptied by the change stream before a reader can have
-//! seen something newer.
+//! Caches. Each holds what cannot change under its key, or says how far in the stream it is right.
 
-use std::fmt;
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use moka::sync::Cache;
+use olmstead_domain::{filter::Filter, position::Position};
+use olmstead_storage::devices::DeviceRef;
+use parking_lot::Mutex;
+use ruma::{OwnedRoomId, OwnedUserId};
 
-use crate::media::thumbnail::{Method, Thumbnail};
+use crate::{
+    media::thumbnail::{Method, Thumbnail},
+    sync::UserSettings,
+    unread::Counted,
+};
 
 /// Bytes of thumbnails kept in memory.
 const THUMBNAIL_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Users in all cached member lists together.
+const MEMBERS: u64 = 2_000_000;
+/// Filters, settings.
+const USERS: u64 = 20_000;
+/// Unread marks in all cached counts together.
+const MARKS: u64 = 1_000_000;
+/// Devices of which it is known that nothing is to be acknowledged.
+const DEVICES: u64 = 100_000;
 
 /// What a thumbnail was made of. Media never changes under its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,13 +45,57 @@ pub struct ThumbnailKey {
 pub struct Caches {
     /// Thumbnails made lately.
     pub thumbnails: Cache<ThumbnailKey, Thumbnail>,
+    /// Stored filters, which never change, by owner and id.
+    pub(crate) filters: Cache<(OwnedUserId, String), Arc<Filter>>,
+    /// Joined members of rooms. Only the tailer reads it, and it drops a list when it meets a change of it.
+    pub(crate) members: Cache<OwnedRoomId, Arc<[OwnedUserId]>>,
+    /// Push rules and ignored users. The tailer drops an entry when anything of the user changes.
+    pub(crate) settings: Cache<OwnedUserId, Arc<UserSettings>>,
+    /// Unread counts, each with the place up to which it counted.
+    pub(crate) unread: Cache<(OwnedUserId, OwnedRoomId), Arc<Counted>>,
+    /// Devices to which this process has delivered nothing since it last acknowledged: no write is needed.
+    pub(crate) clean_inboxes: Cache<DeviceRef, ()>,
+    /// Users who sync here, for their presence.
+    pub(crate) present: Mutex<HashMap<OwnedUserId, Present>>,
+}
+
+/// What this process said of a user's presence.
+#[derive(Debug, Clone)]
+pub(crate) struct Present {
+    /// `online` or `unavailable`.
+    pub(crate) state: &'static str,
+    /// When the user last synced, milliseconds.
+    pub(crate) seen_at: u64,
 }
 
 impl Default for Caches {
     fn default() -> Self {
         let weigh =
             |_: &ThumbnailKey, thumbnail: &Thumbnail| u32::try_from(thumbnail.content.len()).unwrap_or(u32::MAX);
-        Self { thumbnails: Cache::builder().max_capacity(THUMBNAIL_BYTES).weigher(weigh).build() }
+        Self {
+            thumbnails: Cache::builder().max_capacity(THUMBNAIL_BYTES).weigher(weigh).build(),
+            filters: Cache::new(USERS),
+            members: Cache::builder()
+                .max_capacity(MEMBERS)
+                .weigher(|_, members: &Arc<[OwnedUserId]>| weight(members.len()))
+                .build(),
+            settings: Cache::new(USERS),
+            unread: Cache::builder()
+                .max_capacity(MARKS)
+                .weigher(|_, counted: &Arc<Counted>| weight(counted.len()))
+                .build(),
+            clean_inboxes: Cache::new(DEVICES),
+            present: Mutex::default(),
+        }
+    }
+}
+
+impl Caches {
+    /// Forgets everything that is derived from a span of the stream that was not seen.
+    pub(crate) fn forget_derived(&self, upto: Position) {
+        tracing::debug!(position = upto.0, "a span of changes was not seen, caches start afresh");
+        self.members.invalidate_all();
+        self.settings.invalidate_all();
     }
 }
 
@@ -43,4 +103,9 @@ impl fmt::Debug for Caches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Caches").finish_non_exhaustive()
     }
+}
+
+/// An entry costs something even when it is empty.
+fn weight(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX).saturating_add(4)
 }

@@ -9,6 +9,7 @@ pub mod backups;
 pub mod caches;
 mod context;
 pub mod dehydrated;
+pub mod device_lists;
 pub mod devices;
 mod error;
 pub mod filters;
@@ -19,8 +20,11 @@ pub mod presence;
 pub mod profile;
 pub mod push_rules;
 pub mod pushers;
+pub mod sync;
+pub mod tailer;
 pub mod to_device;
 pub mod uia;
+pub mod unread;
 pub mod user_directory;
 
 pub use self::{

@@ -56,6 +56,17 @@ impl Notifier {
         }
     }
 
+    /// Wakes every waiter of these users, in one pass.
+    pub fn wake_users<'a>(&self, users: impl IntoIterator<Item = &'a OwnedUserId>) {
+        let waiting = self.inner.lock();
+        if waiting.is_empty() {
+            return;
+        }
+        for (_, waiter) in users.into_iter().filter_map(|user_id| waiting.get(user_id)).flatten() {
+            waiter.wake();
+        }
+    }
+
     /// Wakes everyone.
     pub fn wake_all(&self) {
         for (_, waiter) in self.inner.lock().values().flatten() {

@@ -7,6 +7,7 @@ mod accounts;
 mod dehydrated_device;
 mod devices;
 mod keys;
+mod keys_changes;
 mod media;
 mod presence;
 mod profile;
@@ -14,6 +15,7 @@ mod push_rules;
 mod room_keys;
 mod send_to_device;
 mod server;
+mod sync;
 mod user_directory;
 
 use axum::Router;
@@ -28,6 +30,7 @@ pub fn routes() -> Router<App> {
         .merge(dehydrated_device::routes())
         .merge(devices::routes())
         .merge(keys::routes())
+        .merge(keys_changes::routes())
         .merge(media::routes())
         .merge(presence::routes())
         .merge(profile::routes())
@@ -35,5 +38,6 @@ pub fn routes() -> Router<App> {
         .merge(room_keys::routes())
         .merge(send_to_device::routes())
         .merge(server::routes())
+        .merge(sync::routes())
         .merge(user_directory::routes())
 }

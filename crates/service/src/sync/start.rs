@@ -1,0 +1,124 @@
+//! Where an answer begins: what a token says, and for whom.
+
+use olmstead_domain::position::{Cursor, Epoch, Position, SyncToken};
+use olmstead_storage::{changes::Horizon, devices::DeviceRef};
+
+use crate::{Context, Result};
+
+/// The beginning of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    /// Everything below was told; `None` for a first sync.
+    pub(super) since: Option<Position>,
+    /// Where delivery of to-device messages goes on.
+    pub(super) inbox_from: Cursor,
+    /// Whether the client is given everything, and so gets an answer at once.
+    pub(super) is_fresh: bool,
+    epoch: Option<Epoch>,
+    acknowledged: Option<Cursor>,
+}
+
+impl Start {
+    /// A token of another generation of the device was not given to this one: it says nothing about what this one got,
+    /// so its inbox is delivered from the start and nothing is deleted (TD-6, TD-13).
+    pub(super) fn from_token(token: Option<SyncToken>, generation: u64) -> Self {
+        let delivered = token.filter(|token| token.generation == generation).map(|token| token.inbox_cursor());
+        Self {
+            since: token.map(|token| token.position),
+            inbox_from: delivered.unwrap_or(Cursor::START),
+            is_fresh: token.is_none(),
+            epoch: token.map(|token| token.epoch),
+            acknowledged: delivered,
+        }
+    }
+
+    /// Whether the token cannot have come from this store as it is now: it was given out in another epoch, or is of a
+    /// future that a restore has undone.
+    pub(super) fn is_foreign_to(&self, horizon: Horizon) -> bool {
+        self.epoch.is_some_and(|epoch| epoch != horizon.epoch)
+            || self.since.is_some_and(|since| since > horizon.position)
+    }
+
+    /// Begins at the beginning, as an incremental sync: the client is told of all rooms as if they were new, and of every
+    /// device list it may know. Refusing the token instead would make clients stand still.
+    pub(super) fn restart(&mut self) {
+        *self = Self {
+            since: Some(Position::START),
+            inbox_from: Cursor::START,
+            is_fresh: true,
+            epoch: None,
+            acknowledged: None,
+        };
+    }
+
+    /// Goes on from a horizon below which there was nothing to tell.
+    pub(super) fn advance(&mut self, horizon: Position) {
+        self.since = Some(horizon);
+        self.inbox_from = Cursor::at(horizon);
+    }
+
+    /// Deletes what the token acknowledges, once. It is a write, so it is spared where nothing was delivered.
+    pub(super) async fn acknowledge(&mut self, cx: &Context, device: &DeviceRef) -> Result<()> {
+        let Some(cursor) = self.acknowledged.take() else { return Ok(()) };
+        if cx.caches.clean_inboxes.contains_key(device) {
+            return Ok(());
+        }
+        // Before the write: a delivery meanwhile makes the inbox unclean again.
+        cx.caches.clean_inboxes.insert(device.clone(), ());
+        if let Err(error) = cx.storage.acknowledge(device, cursor).await {
+            cx.caches.clean_inboxes.invalidate(device);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(generation: u64, inbox: Option<Cursor>) -> SyncToken {
+        SyncToken { epoch: Epoch(2), position: Position(50), generation, inbox }
+    }
+
+    fn horizon(epoch: u64, position: u64) -> Horizon {
+        Horizon { epoch: Epoch(epoch), position: Position(position) }
+    }
+
+    #[test]
+    fn a_token_of_this_device_goes_on_and_acknowledges() {
+        let start = Start::from_token(Some(token(7, None)), 7);
+        assert_eq!(start.since, Some(Position(50)));
+        assert_eq!(start.inbox_from, Cursor::at(Position(50)));
+        assert_eq!(start.acknowledged, Some(Cursor::at(Position(50))));
+        assert!(!start.is_fresh);
+        let short = Cursor::new(Position(20), 3);
+        assert_eq!(Start::from_token(Some(token(7, Some(short))), 7).inbox_from, short);
+    }
+
+    #[test]
+    fn a_token_of_another_life_of_the_device_acknowledges_nothing() {
+        let start = Start::from_token(Some(token(6, None)), 7);
+        assert_eq!(start.since, Some(Position(50)));
+        assert_eq!(start.inbox_from, Cursor::START);
+        assert_eq!(start.acknowledged, None);
+    }
+
+    #[test]
+    fn tokens_of_another_life_of_the_store_begin_again() {
+        let mut start = Start::from_token(Some(token(7, None)), 7);
+        assert!(!start.is_foreign_to(horizon(2, 50)));
+        assert!(start.is_foreign_to(horizon(2, 49)));
+        assert!(start.is_foreign_to(horizon(3, 90)));
+        start.restart();
+        assert_eq!((start.since, start.inbox_from, start.acknowledged), (Some(Position::START), Cursor::START, None));
+        assert!(start.is_fresh && !start.is_foreign_to(horizon(3, 90)));
+    }
+
+    #[test]
+    fn a_first_sync_is_never_foreign() {
+        let start = Start::from_token(None, 7);
+        assert!(start.is_fresh && !start.is_foreign_to(horizon(1, 0)));
+        assert_eq!((start.since, start.acknowledged), (None, None));
+    }
+}

@@ -1,0 +1,152 @@
+//! Follows the stream of changes and wakes whom they touch (DL-22, TD-15, SYNC-15).
+//!
+//! One tailer runs in each process. Nothing that is answered rests on it but how soon: a waiter reads for itself, and a
+//! waiter woken in vain waits on. So in doubt it wakes more.
+
+use std::{collections::HashSet, future::Future, pin::pin, sync::Arc, time::Duration};
+
+use olmstead_domain::position::Position;
+use olmstead_storage::{
+    changes::{ChangeKey, Changed},
+    rooms::Membership,
+};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{Context, Result, sync};
+
+/// How often the horizon is read when no hint comes; another node's commits may give none.
+const TICK: Duration = Duration::from_millis(250);
+/// How often users who stopped syncing are looked for.
+const PRESENCE_SWEEP: Duration = Duration::from_secs(20);
+/// Beyond this many users with changed keys or presence in one span, waking all costs less than finding out whom.
+const MANY_USERS: usize = 500;
+
+/// Follows the stream until `shutdown` is done, then lets all long-polls answer. Start it before the first request is
+/// served, one a process.
+pub async fn run(cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send) {
+    let mut shutdown = pin!(shutdown);
+    let mut hint = cx.storage.hint();
+    let mut hinted = true;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    let mut swept = Instant::now();
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            _ = tick.tick() => {}
+            // An engine that stopped hinting is followed by the tick alone.
+            alive = hint.changed(), if hinted => hinted = alive.is_ok(),
+        }
+        if let Err(error) = follow(&cx, &mut seen).await {
+            // The span stays unread and is read again with the next hint or tick.
+            tracing::warn!(error = &error as &dyn std::error::Error, "following the changes failed");
+        }
+        if swept.elapsed() >= PRESENCE_SWEEP {
+            swept = Instant::now();
+            if let Err(error) = sync::sweep_presence(&cx).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "setting users offline failed");
+            }
+        }
+    }
+    cx.notifier.close();
+}
+
+/// Reads what is new below the horizon and wakes for it.
+async fn follow(cx: &Context, seen: &mut Option<Position>) -> Result<()> {
+    let horizon = cx.storage.horizon().await?.position;
+    let Some(from) = *seen else {
+        // Somebody may have read and gone to wait before this first look.
+        *seen = Some(horizon);
+        cx.notifier.wake_all();
+        return Ok(());
+    };
+    if horizon <= from {
+        return Ok(());
+    }
+    match cx.storage.changed(from, horizon).await? {
+        Changed::Everything => {
+            cx.caches.forget_derived(horizon);
+            cx.notifier.wake_all();
+        }
+        Changed::Keys(keys) => {
+            let touched = Touched::sort(cx, keys);
+            if !cx.notifier.is_idle() {
+                touched.wake(cx).await?;
+            }
+        }
+    }
+    *seen = Some(horizon);
+    Ok(())
+}
+
+/// What a span touched, each once.
+#[derive(Debug, Default)]
+struct Touched {
+    users: HashSet<OwnedUserId>,
+    rooms: HashSet<OwnedRoomId>,
+    /// Users with news for those who share a room.
+    shown: HashSet<OwnedUserId>,
+}
+
+impl Touched {
+    /// Drops what caches know of the changes, wakes single devices, and collects the rest.
+    fn sort(cx: &Context, keys: Vec<ChangeKey>) -> Self {
+        let mut touched = Self::default();
+        for key in keys {
+            match key {
+                ChangeKey::User(user_id) => {
+                    cx.caches.settings.invalidate(&user_id);
+                    touched.users.insert(user_id);
+                }
+                ChangeKey::Device(user_id, device_id) => cx.notifier.wake_device(&user_id, &device_id),
+                ChangeKey::DeviceList(user_id) | ChangeKey::Presence(user_id) => {
+                    touched.users.insert(user_id.clone());
+                    touched.shown.insert(user_id);
+                }
+                ChangeKey::Room(room_id) => {
+                    touched.rooms.insert(room_id);
+                }
+                ChangeKey::Membership(room_id, user_id) => {
+                    cx.caches.members.invalidate(&room_id);
+                    touched.users.insert(user_id);
+                    touched.rooms.insert(room_id);
+                }
+            }
+        }
+        touched
+    }
+
+    async fn wake(mut self, cx: &Context) -> Result<()> {
+        if self.shown.len() > MANY_USERS {
+            cx.notifier.wake_all();
+            return Ok(());
+        }
+        cx.notifier.wake_users(&self.users);
+        for user_id in &self.shown {
+            self.rooms.extend(rooms_of(cx, user_id).await?);
+        }
+        for room_id in &self.rooms {
+            let members = match cx.caches.members.get(room_id) {
+                Some(members) => members,
+                None => {
+                    let members: Arc<[OwnedUserId]> = cx.storage.joined_members(room_id).await?.into();
+                    cx.caches.members.insert(room_id.clone(), Arc::clone(&members));
+                    members
+                }
+            };
+            cx.notifier.wake_users(members.iter());
+        }
+        Ok(())
+    }
+}
+
+/// Rooms whose members may see a user's keys and presence. Members of a room see the keys of those they invited too.
+async fn rooms_of(cx: &Context, user_id: &UserId) -> Result<impl Iterator<Item = OwnedRoomId>> {
+    let rooms = cx.storage.memberships(user_id, Position::END).await?;
+    Ok(rooms
+        .into_iter()
+        .filter(|room| matches!(room.membership, Membership::Join | Membership::Invite))
+        .map(|room| room.room_id))
+}
