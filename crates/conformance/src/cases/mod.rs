@@ -1,0 +1,29 @@
+//! The cases: one module for each aggregate, one function for each behaviour.
+
+pub mod account_data;
+pub mod accounts;
+pub mod backups;
+pub mod changes;
+pub mod cross_signing;
+pub mod dehydrated;
+pub mod devices;
+pub mod directory;
+pub mod durability;
+pub mod ephemeral;
+pub mod fallback_keys;
+pub mod identity_keys;
+pub mod keys;
+pub mod media;
+pub mod memberships;
+pub mod positions;
+pub mod properties;
+pub mod relations;
+pub mod room_state;
+pub mod rooms;
+pub mod server;
+pub mod sessions;
+pub mod short_lived;
+pub mod signatures;
+pub mod sync;
+pub mod timeline;
+pub mod to_device;
