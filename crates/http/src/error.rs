@@ -54,6 +54,8 @@ pub fn status_and_code(refusal: Refusal) -> (StatusCode, &'static str) {
         Refusal::GuestAccessForbidden => (S::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN"),
         Refusal::RoomInUse => (S::BAD_REQUEST, "M_ROOM_IN_USE"),
         Refusal::InvalidRoomState => (S::BAD_REQUEST, "M_INVALID_ROOM_STATE"),
+        Refusal::AliasInUse => (S::CONFLICT, "M_UNKNOWN"),
+        Refusal::InviteBlocked => (S::FORBIDDEN, "M_INVITE_BLOCKED"),
         Refusal::BadAlias => (S::BAD_REQUEST, "M_BAD_ALIAS"),
         Refusal::BadState => (S::BAD_REQUEST, "M_BAD_STATE"),
         Refusal::BadStateKey => (S::FORBIDDEN, "M_FORBIDDEN"),

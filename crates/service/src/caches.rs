@@ -10,6 +10,7 @@ use ruma::{OwnedRoomId, OwnedUserId};
 
 use crate::{
     media::thumbnail::{Method, Thumbnail},
+    rooms::state_cache::RoomStates,
     sync::UserSettings,
     unread::Counted,
 };
@@ -45,6 +46,8 @@ pub struct ThumbnailKey {
 pub struct Caches {
     /// Thumbnails made lately.
     pub thumbnails: Cache<ThumbnailKey, Thumbnail>,
+    /// What is known of the current state of rooms.
+    pub(crate) room_states: RoomStates,
     /// Stored filters, which never change, by owner and id.
     pub(crate) filters: Cache<(OwnedUserId, String), Arc<Filter>>,
     /// Joined members of rooms. Only the tailer reads it, and it drops a list when it meets a change of it.
@@ -74,6 +77,7 @@ impl Default for Caches {
             |_: &ThumbnailKey, thumbnail: &Thumbnail| u32::try_from(thumbnail.content.len()).unwrap_or(u32::MAX);
         Self {
             thumbnails: Cache::builder().max_capacity(THUMBNAIL_BYTES).weigher(weigh).build(),
+            room_states: RoomStates::default(),
             filters: Cache::new(USERS),
             members: Cache::builder()
                 .max_capacity(MEMBERS)

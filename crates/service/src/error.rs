@@ -45,6 +45,10 @@ pub enum Refusal {
     RoomInUse,
     /// The initial state of a room to create does not hold together.
     InvalidRoomState,
+    /// The alias to create exists already (`M_UNKNOWN`, 409).
+    AliasInUse,
+    /// The user takes no invitations.
+    InviteBlocked,
     /// The alias is not one of this room, or not a valid one.
     BadAlias,
     /// The user must leave the room first.

@@ -20,6 +20,7 @@ pub mod presence;
 pub mod profile;
 pub mod push_rules;
 pub mod pushers;
+pub mod rooms;
 pub mod sync;
 pub mod tailer;
 pub mod to_device;

@@ -13,6 +13,7 @@ mod presence;
 mod profile;
 mod push_rules;
 mod room_keys;
+mod rooms;
 mod send_to_device;
 mod server;
 mod sync;
@@ -36,6 +37,7 @@ pub fn routes() -> Router<App> {
         .merge(profile::routes())
         .merge(push_rules::routes())
         .merge(room_keys::routes())
+        .merge(rooms::routes())
         .merge(send_to_device::routes())
         .merge(server::routes())
         .merge(sync::routes())

@@ -2,10 +2,9 @@
 
 use ruma::UserId;
 
-use crate::{Context, Result};
+use crate::{Context, Result, rooms::membership::leave_all};
 
 /// Leaves all rooms and rejects all invites of a user who is about to be deactivated.
-#[allow(clippy::unused_async)]
-pub(super) async fn end_memberships(_cx: &Context, _user_id: &UserId) -> Result<()> {
-    Ok(())
+pub(super) async fn end_memberships(cx: &Context, user_id: &UserId) -> Result<()> {
+    leave_all(cx, user_id).await
 }

@@ -2,10 +2,9 @@
 
 use ruma::UserId;
 
-use crate::{Context, Result};
+use crate::{Context, Result, rooms::membership::update_profile_in_rooms};
 
 /// Puts the user's display name and avatar, as stored now, into the membership of every room the user is joined to.
-#[allow(clippy::unused_async)]
-pub(super) async fn to_rooms(_cx: &Context, _user_id: &UserId) -> Result<()> {
-    Ok(())
+pub(super) async fn to_rooms(cx: &Context, user_id: &UserId) -> Result<()> {
+    update_profile_in_rooms(cx, user_id).await
 }
