@@ -54,7 +54,10 @@ impl Engine {
             names.extend(found.into_iter().filter(|name| Family::ALL.iter().all(|family| family.name() != name)));
         }
         let families = names.into_iter().map(|name| {
-            let options = family_options(options, &cache);
+            let mut options = family_options(options, &cache);
+            if name == Family::Media.name() {
+                keep_values_apart(&mut options);
+            }
             ColumnFamilyDescriptor::new(name, options)
         });
         let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
@@ -158,4 +161,13 @@ fn family_options(options: &Options, cache: &Cache) -> rocksdb::Options {
     family.set_compression_type(DBCompressionType::Lz4);
     family.set_bottommost_compression_type(DBCompressionType::Zstd);
     family
+}
+
+/// Large values are written once into files of their own, and not again when their keys are compacted.
+fn keep_values_apart(family: &mut rocksdb::Options) {
+    family.set_enable_blob_files(true);
+    family.set_min_blob_size(4 << 10);
+    family.set_enable_blob_gc(true);
+    // Media is compressed as it is.
+    family.set_blob_compression_type(DBCompressionType::None);
 }

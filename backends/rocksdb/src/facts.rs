@@ -1,6 +1,7 @@
 //! Facts about the store as a whole: whose it is, and whether it answers.
 
-use olmstead_storage::{Result, StorageError};
+use async_trait::async_trait;
+use olmstead_storage::{Result, Storage, StorageError};
 
 use crate::{RocksStore, command::Command, locks::Locks, reads::Reads, wal};
 
@@ -47,5 +48,28 @@ impl RocksStore {
     pub(crate) async fn shut(&self) -> Result<()> {
         let done = self.wal().close();
         if done.await.unwrap_or(false) { Ok(()) } else { Err(wal::lost()) }
+    }
+}
+
+#[async_trait]
+impl Storage for RocksStore {
+    fn engine(&self) -> &'static str {
+        "rocksdb"
+    }
+
+    async fn signing_key(&self, fresh: ([u8; 32], String)) -> Result<([u8; 32], String)> {
+        self.kept_signing_key(fresh).await
+    }
+
+    async fn server_name(&self, name: &str) -> Result<String> {
+        self.kept_server_name(name).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.answers().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.shut().await
     }
 }

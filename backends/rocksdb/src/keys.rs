@@ -20,11 +20,14 @@ pub(crate) enum Family {
     Pools,
     /// Backed-up room keys: many, seldom read.
     Backups,
+    /// Media: large values, kept apart from their keys.
+    Media,
 }
 
 impl Family {
     /// All of them, in the order of their handles.
-    pub(crate) const ALL: [Self; 5] = [Self::Main, Self::Events, Self::Inbox, Self::Pools, Self::Backups];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Main, Self::Events, Self::Inbox, Self::Pools, Self::Backups, Self::Media];
 
     /// The name RocksDB knows it by. `default` always exists, so the main family is that one.
     pub(crate) const fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Family {
             Self::Inbox => "inbox",
             Self::Pools => "pools",
             Self::Backups => "backups",
+            Self::Media => "media",
         }
     }
 }
@@ -122,7 +126,57 @@ tables! {
     /// (user, version, room, session) → key.
     BackupKey = 0x52 in Backups;
 
-    // Rooms, directory, ephemeral and media: 0x60 and after.
+    /// (room) → head.
+    RoomHead = 0x60 in Main;
+    /// (room) → newest positions, and where encryption began.
+    RoomSummary = 0x61 in Main;
+    /// (user, room) → membership as it is.
+    Membership = 0x62 in Main;
+    /// (room, membership, user) → event id.
+    RoomMember = 0x63 in Main;
+    /// (user, room, cursor) → membership from there on.
+    MembershipVersion = 0x64 in Events;
+    /// (room, cursor) → membership before and after, user.
+    MembershipLog = 0x65 in Events;
+    /// (room, type, state key) → cursor, membership, event id.
+    CurrentState = 0x66 in Main;
+    /// (room, type, state key, cursor) → membership, event id.
+    StateVersion = 0x67 in Events;
+    /// (room, cursor) → type, state key, event id.
+    StateLog = 0x68 in Events;
+    /// (event id) → event and what is known of it; never changed.
+    Event = 0x69 in Events;
+    /// (event id) → id of the redaction that applies to it.
+    Redaction = 0x6a in Events;
+    /// (room, cursor) → event id; events that are shown.
+    Timeline = 0x6b in Events;
+    /// (room, parent, cursor) → kind of relation, event type, event id.
+    Relation = 0x6c in Events;
+
+    /// (alias) → room and creator.
+    Alias = 0x70 in Main;
+    /// (room, alias) → nothing.
+    RoomAlias = 0x71 in Main;
+    /// (room) → nothing; rooms in the public list.
+    Published = 0x72 in Main;
+
+    /// (room, user, kind, thread) → receipt.
+    Receipt = 0x78 in Main;
+    /// (room, position, user, kind, thread) → nothing; one row for each receipt, at its newest position.
+    ReceiptLog = 0x79 in Main;
+    /// (room) → position of the newest receipt or typing change.
+    RoomEphemeral = 0x7a in Main;
+    /// (room) → who types until when, and the position of the last change.
+    Typing = 0x7b in Main;
+    /// (user) → presence.
+    Presence = 0x7c in Main;
+    /// (position, user) → nothing; one row for each user, at the newest position.
+    PresenceLog = 0x7d in Main;
+
+    /// (media id) → what is known of an upload.
+    MediaInfo = 0x80 in Main;
+    /// (media id) → content.
+    MediaContent = 0x81 in Media;
 }
 
 /// A key, or the first parts of one.
@@ -198,6 +252,19 @@ impl Key {
     /// The family the row lives in.
     pub(crate) const fn family(&self) -> Family {
         self.table.family()
+    }
+
+    /// The tuple as a value: rows of an index say what they point at in the form of a key of their table.
+    pub(crate) fn into_value(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Reads the parts of a value that was made by [`Self::into_value`].
+    pub(crate) fn parts_of(table: Table, value: &[u8]) -> Result<Parts<'_>> {
+        match value.split_first() {
+            Some((first, rest)) if *first == table as u8 => Ok(Parts { table, rest }),
+            _ => Err(damaged(table)),
+        }
     }
 
     /// The bytes.
@@ -277,6 +344,11 @@ impl Parts<'_> {
     /// A short number.
     pub(crate) fn u32(&mut self) -> Result<u32> {
         self.take().map(u32::from_be_bytes)
+    }
+
+    /// One byte.
+    pub(crate) fn u8(&mut self) -> Result<u8> {
+        self.take().map(u8::from_be_bytes)
     }
 
     /// A position.

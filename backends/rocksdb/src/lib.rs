@@ -4,6 +4,7 @@
 //! one position; it gives its locks back and waits until the log is on disk, together with all others that wait. So a
 //! command that succeeded survives a crash, and no read shows half of one.
 
+mod account_data;
 mod accounts;
 mod backups;
 mod changes;
@@ -12,17 +13,22 @@ mod cross_signing;
 mod dehydrated;
 mod device_keys;
 mod devices;
+mod directory;
 mod engine;
+mod ephemeral;
 mod error;
 mod facts;
 mod keys;
 mod locks;
+mod media;
 mod pools;
 mod reads;
+mod rooms;
 mod rows;
 mod short_lived;
 mod store;
 mod stream;
+mod sync;
 mod to_device;
 mod tokens;
 mod wal;

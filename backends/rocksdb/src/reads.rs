@@ -45,6 +45,12 @@ impl Span {
         Self { family: prefix.family(), from: from.as_bytes().to_vec(), to: prefix.end(), backward: false }
     }
 
+    /// Those of the rows whose keys come after all that begin with `prefix`.
+    pub(crate) fn after(mut self, prefix: &Key) -> Self {
+        self.from = self.from.max(prefix.end());
+        self
+    }
+
     /// The first key that may be in it.
     pub(crate) fn from(&self) -> &[u8] {
         &self.from

@@ -13,6 +13,7 @@ use crate::{
     keys::{Family, Key},
     locks::{LockTable, Locks},
     reads::{Reads, Span, View},
+    rooms::EventCache,
     stream::{Issued, Stream},
     wal::{self, Wal},
 };
@@ -32,6 +33,7 @@ const RESERVED_KEY: &str = "reserved_positions";
 /// Dropping it closes it; the directory can be opened again when all that ran on it has ended.
 pub struct RocksStore {
     inner: Arc<Inner>,
+    events: Arc<EventCache>,
 }
 
 /// What commands run on.
@@ -73,7 +75,8 @@ impl RocksStore {
         let stream = Arc::new(Stream::new(epoch, reserved));
         let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
-        Ok(Arc::new(Self { inner: Arc::new(Inner { wal, stream, locks: LockTable::new(), engine }) }))
+        let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), engine });
+        Ok(Arc::new(Self { inner, events: Arc::default() }))
     }
 
     /// Runs a command on the blocking pool under its locks. It is durable when this returns.
@@ -132,6 +135,11 @@ impl RocksStore {
             work(&View::frozen(&inner.engine), horizon)
         })
         .await
+    }
+
+    /// Events that were read lately.
+    pub(crate) fn events(&self) -> Arc<EventCache> {
+        Arc::clone(&self.events)
     }
 
     pub(crate) fn stream(&self) -> &Stream {
