@@ -87,10 +87,8 @@ impl Directory for RocksStore {
 
     async fn room_aliases(&self, room_id: &RoomId) -> Result<Vec<OwnedRoomAliasId>> {
         let prefix = aliases_of(room_id);
-        self.read(move |view| {
-            view.scan(Span::prefix(&prefix))?.map(|row| prefix.parts_after(&row?.0)?.id()).collect()
-        })
-        .await
+        self.read(move |view| view.scan(Span::prefix(&prefix))?.map(|row| prefix.parts_after(&row?.0)?.id()).collect())
+            .await
     }
 
     async fn set_published(&self, room_id: &RoomId, published: bool) -> Result<()> {

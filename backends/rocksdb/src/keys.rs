@@ -26,8 +26,7 @@ pub(crate) enum Family {
 
 impl Family {
     /// All of them, in the order of their handles.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Main, Self::Events, Self::Inbox, Self::Pools, Self::Backups, Self::Media];
+    pub(crate) const ALL: [Self; 6] = [Self::Main, Self::Events, Self::Inbox, Self::Pools, Self::Backups, Self::Media];
 
     /// The name RocksDB knows it by. `default` always exists, so the main family is that one.
     pub(crate) const fn name(self) -> &'static str {

@@ -40,11 +40,6 @@ impl Span {
         Self { family: from.family(), from: from.as_bytes().to_vec(), to: to.as_bytes().to_vec(), backward: false }
     }
 
-    /// Rows that begin with `prefix`, at `from` and after.
-    pub(crate) fn rest_of(prefix: &Key, from: &Key) -> Self {
-        Self { family: prefix.family(), from: from.as_bytes().to_vec(), to: prefix.end(), backward: false }
-    }
-
     /// Those of the rows whose keys come after all that begin with `prefix`.
     pub(crate) fn after(mut self, prefix: &Key) -> Self {
         self.from = self.from.max(prefix.end());

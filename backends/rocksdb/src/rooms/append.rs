@@ -34,7 +34,8 @@ use crate::{
 
 /// What an append must lock.
 pub(super) fn locks(append: &Append) -> Locks {
-    let locks = append.events.iter().filter_map(|event| event.transaction.as_ref()).fold(Locks::new(), lock_transaction);
+    let locks =
+        append.events.iter().filter_map(|event| event.transaction.as_ref()).fold(Locks::new(), lock_transaction);
     let locks = append.alias.iter().fold(locks, |locks, (alias, _)| directory::lock_alias(locks, alias));
     locks.room(&append.room_id)
 }

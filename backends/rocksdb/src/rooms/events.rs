@@ -45,8 +45,7 @@ pub(super) fn row_bytes(event: &NewEvent, cursor: Cursor, replaces: Option<&Even
     let transaction = event.transaction.as_ref();
     let row = EventRowRef {
         cursor,
-        transaction: transaction
-            .map(|key| (&key.device.device_id, key.device.generation, key.transaction_id.as_str())),
+        transaction: transaction.map(|key| (&key.device.device_id, key.device.generation, key.transaction_id.as_str())),
         replaces,
         pdu: &event.pdu,
     };
@@ -110,11 +109,7 @@ pub(super) fn load(
 }
 
 /// Events that an index names, so they must be there.
-pub(super) fn load_all(
-    reads: &impl Reads,
-    cache: &EventCache,
-    event_ids: &[OwnedEventId],
-) -> Result<Vec<StoredEvent>> {
+pub(super) fn load_all(reads: &impl Reads, cache: &EventCache, event_ids: &[OwnedEventId]) -> Result<Vec<StoredEvent>> {
     let events = load(reads, cache, event_ids)?;
     events
         .into_iter()

@@ -101,11 +101,7 @@ fn version_before(
 
 /// Adds what is known of the rooms themselves. Their newest positions may be at or above `to`: then they are new all the
 /// same for whoever read up to `to` before. Encryption that began there has not begun yet.
-fn complete(
-    reads: &impl Reads,
-    rows: Vec<(OwnedRoomId, MembershipRow)>,
-    to: Position,
-) -> Result<Vec<RoomMembership>> {
+fn complete(reads: &impl Reads, rows: Vec<(OwnedRoomId, MembershipRow)>, to: Position) -> Result<Vec<RoomMembership>> {
     let mut keys: Vec<Key> = rows.iter().map(|(room_id, _)| summary_key(room_id)).collect();
     keys.extend(rows.iter().map(|(room_id, _)| ephemeral::newest_key(room_id)));
     let mut values = reads.get_many(&keys)?;
