@@ -275,12 +275,9 @@ async fn a_directory_is_opened_once_and_by_versions_that_know_it() {
     assert!(store.account(&user("alice")).await.unwrap().is_some());
     drop(store);
 
-    let db = rocksdb::DB::open_cf(
-        &rocksdb::Options::default(),
-        dir.path(),
-        ["default", "events", "inbox", "pools", "backups"],
-    )
-    .unwrap();
+    let options = rocksdb::Options::default();
+    let families = rocksdb::DB::list_cf(&options, dir.path()).unwrap();
+    let db = rocksdb::DB::open_cf(&options, dir.path(), families).unwrap();
     db.put(b"\x01format\x00\x01", 99_u64.to_be_bytes()).unwrap();
     drop(db);
     let error = RocksStore::open(dir.path(), Options::default()).err().unwrap();
