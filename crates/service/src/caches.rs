@@ -58,6 +58,8 @@ pub struct Caches {
     pub(crate) unread: Cache<(OwnedUserId, OwnedRoomId), Arc<Counted>>,
     /// Devices to which this process has delivered nothing since it last acknowledged: no write is needed.
     pub(crate) clean_inboxes: Cache<DeviceRef, ()>,
+    /// Who was last told to be typing, by room.
+    pub(crate) typing: Mutex<HashMap<OwnedRoomId, Vec<OwnedUserId>>>,
     /// Users who sync here, for their presence.
     pub(crate) present: Mutex<HashMap<OwnedUserId, Present>>,
 }
@@ -89,6 +91,7 @@ impl Default for Caches {
                 .weigher(|_, counted: &Arc<Counted>| weight(counted.len()))
                 .build(),
             clean_inboxes: Cache::new(DEVICES),
+            typing: Mutex::default(),
             present: Mutex::default(),
         }
     }

@@ -17,8 +17,8 @@ use crate::{Context, Result, sync};
 
 /// How often the horizon is read when no hint comes; another node's commits may give none.
 const TICK: Duration = Duration::from_millis(250);
-/// How often users who stopped syncing are looked for.
-const PRESENCE_SWEEP: Duration = Duration::from_secs(20);
+/// How often typing that ended and users who stopped syncing are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
 /// Beyond this many users with changed keys or presence in one span, waking all costs less than finding out whom.
 const MANY_USERS: usize = 500;
 
@@ -43,10 +43,11 @@ pub async fn run(cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send) {
             // The span stays unread and is read again with the next hint or tick.
             tracing::warn!(error = &error as &dyn std::error::Error, "following the changes failed");
         }
-        if swept.elapsed() >= PRESENCE_SWEEP {
+        if swept.elapsed() >= SWEEP {
             swept = Instant::now();
-            if let Err(error) = sync::sweep_presence(&cx).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "setting users offline failed");
+            let ended = tokio::try_join!(sync::end_typing(&cx), sync::sweep_presence(&cx));
+            if let Err(error) = ended {
+                tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
             }
         }
     }

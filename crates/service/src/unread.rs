@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::{Context, Result, sync::UserSettings};
 
 /// How many events are looked at to count.
-const SCAN: usize = 200;
+const SCAN: usize = 100;
 /// How many unread notifications of a room are remembered; more are not counted.
 const MAX_MARKS: usize = 1_000;
 /// The thread id of receipts for events outside threads.
@@ -106,10 +106,10 @@ struct RoomContext {
 pub(crate) struct Counted {
     upto: Cursor,
     last_ephemeral: Position,
-    settings: Position,
+    settings: u64,
     own_event: Cursor,
     floors: Floors,
-    marks: Vec<Mark>,
+    marks: Vec<Arc<Mark>>,
     context: Option<Arc<RoomContext>>,
 }
 
@@ -133,7 +133,7 @@ impl Counted {
     }
 
     fn is_current(&self, room: &RoomMembership, settings: &UserSettings) -> bool {
-        self.settings == settings.as_of && self.own_event == room.cursor
+        self.settings == settings.version && self.own_event == room.cursor
     }
 
     /// Counts events, oldest first.
@@ -153,12 +153,12 @@ impl Counted {
             let mut event = PushEvent::new(pdu, context.members, context.levels.as_ref());
             let outcome = event.evaluate(user_id, &context.display_name, &settings.rules);
             if outcome.notify {
-                self.marks.push(Mark {
+                self.marks.push(Arc::new(Mark {
                     cursor: stored.cursor,
                     event_id: pdu.event_id().to_owned(),
                     thread,
                     highlight: outcome.highlight,
-                });
+                }));
             }
         }
         let surplus = self.marks.len().saturating_sub(MAX_MARKS);
@@ -207,7 +207,7 @@ pub(crate) async fn count(
                 None => Counted {
                     upto: floors.all.map_or(Cursor::START, Cursor::next),
                     last_ephemeral: room.last_ephemeral,
-                    settings: settings.as_of,
+                    settings: settings.version,
                     own_event: room.cursor,
                     floors,
                     marks: Vec::new(),
@@ -313,16 +313,18 @@ mod tests {
         Counted {
             upto: at(100),
             last_ephemeral: Position(1),
-            settings: Position(1),
+            settings: 1,
             own_event: at(1),
             floors: Floors::default(),
             marks: marks
                 .iter()
-                .map(|(position, thread, highlight)| Mark {
-                    cursor: at(*position),
-                    event_id: format!("${position}").try_into().unwrap(),
-                    thread: thread.map(|root| root.try_into().unwrap()),
-                    highlight: *highlight,
+                .map(|(position, thread, highlight)| {
+                    Arc::new(Mark {
+                        cursor: at(*position),
+                        event_id: format!("${position}").try_into().unwrap(),
+                        thread: thread.map(|root| root.try_into().unwrap()),
+                        highlight: *highlight,
+                    })
                 })
                 .collect(),
             context: None,

@@ -33,6 +33,7 @@ use olmstead_storage::{devices::DeviceRef, sync::SyncQuery};
 use tokio::time::Instant;
 
 pub(crate) use self::{
+    ephemeral::end_typing,
     moves::{Moves, encrypted_at},
     presence::sweep as sweep_presence,
     settings::UserSettings,

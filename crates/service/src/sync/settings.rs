@@ -1,6 +1,10 @@
 //! What a user set that changes how their events are shown or counted.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    hash::{Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use olmstead_domain::{json::RawJson, position::Position, push::rules_of};
 use olmstead_storage::account_data::AccountDataEntry;
@@ -19,6 +23,8 @@ pub(crate) const IGNORED_USERS: &str = "m.ignored_user_list";
 pub(crate) struct UserSettings {
     /// Changes below this position are in it.
     pub(crate) as_of: Position,
+    /// Changes with the settings.
+    pub(crate) version: u64,
     /// The push rules.
     pub(crate) rules: Ruleset,
     /// Users whose messages and invitations are not shown.
@@ -48,8 +54,12 @@ impl UserSettings {
             cx.storage.account_data(user_id, None, PUSH_RULES),
             cx.storage.account_data(user_id, None, IGNORED_USERS),
         )?;
+        let mut version = std::hash::DefaultHasher::new();
+        rules.as_ref().map(RawJson::get).hash(&mut version);
+        ignored.as_ref().map(RawJson::get).hash(&mut version);
         let settings = Arc::new(Self {
             as_of: horizon,
+            version: version.finish(),
             rules: rules_of(user_id, rules.as_ref().map(RawJson::as_raw)),
             ignored: ignored.map(|content| ignored_users(&content)).unwrap_or_default(),
         });
