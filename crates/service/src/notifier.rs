@@ -22,10 +22,13 @@ struct Waiter {
     woken: AtomicBool,
 }
 
+/// Waiters by user, each with its device.
+type Waiting = HashMap<OwnedUserId, Vec<(OwnedDeviceId, Arc<Waiter>)>>;
+
 /// All who wait in this process.
 #[derive(Debug, Default, Clone)]
 pub struct Notifier {
-    inner: Arc<Mutex<HashMap<OwnedUserId, Vec<(OwnedDeviceId, Arc<Waiter>)>>>>,
+    inner: Arc<Mutex<Waiting>>,
     closing: Arc<AtomicBool>,
 }
 

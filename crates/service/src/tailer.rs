@@ -3,7 +3,7 @@
 //! One tailer runs in each process. Nothing that is answered rests on it but how soon: a waiter reads for itself, and a
 //! waiter woken in vain waits on. So in doubt it wakes more.
 
-use std::{collections::HashSet, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{
@@ -11,7 +11,7 @@ use olmstead_storage::{
     rooms::Membership,
 };
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::{Context, Result, sync};
 
@@ -25,33 +25,48 @@ const MANY_USERS: usize = 500;
 /// Follows the stream until `shutdown` is done, then lets all long-polls answer. Start it before the first request is
 /// served, one a process.
 pub async fn run(cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send) {
-    let mut shutdown = pin!(shutdown);
+    tokio::select! {
+        () = shutdown => {}
+        () = tail(&cx) => {}
+        // Beside it, so that many writes at once do not hold up the wake-ups.
+        () = sweep(&cx) => {}
+    }
+    cx.notifier.close();
+}
+
+async fn tail(cx: &Context) {
     let mut hint = cx.storage.hint();
     let mut hinted = true;
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick = interval(TICK);
     let mut seen = None;
-    let mut swept = Instant::now();
     loop {
         tokio::select! {
-            () = &mut shutdown => break,
             _ = tick.tick() => {}
             // An engine that stopped hinting is followed by the tick alone.
             alive = hint.changed(), if hinted => hinted = alive.is_ok(),
         }
-        if let Err(error) = follow(&cx, &mut seen).await {
+        if let Err(error) = follow(cx, &mut seen).await {
             // The span stays unread and is read again with the next hint or tick.
             tracing::warn!(error = &error as &dyn std::error::Error, "following the changes failed");
         }
-        if swept.elapsed() >= SWEEP {
-            swept = Instant::now();
-            let ended = tokio::try_join!(sync::end_typing(&cx), sync::sweep_presence(&cx));
-            if let Err(error) = ended {
-                tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
-            }
+    }
+}
+
+/// Ends what ends by itself.
+async fn sweep(cx: &Context) {
+    let mut tick = interval(SWEEP);
+    loop {
+        tick.tick().await;
+        if let Err(error) = tokio::try_join!(sync::end_typing(cx), sync::sweep_presence(cx)) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
         }
     }
-    cx.notifier.close();
+}
+
+fn interval(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 /// Reads what is new below the horizon and wakes for it.

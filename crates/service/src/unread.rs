@@ -225,7 +225,7 @@ pub(crate) async fn count(
             Some(events) => events,
             None => newest(cx, room, counted.upto, end).await?,
         };
-        if events.iter().any(|stored| changes_context(stored)) {
+        if events.iter().any(changes_context) {
             counted.context = None;
         }
         if events.iter().any(|stored| stored.pdu.sender() != user_id) {
