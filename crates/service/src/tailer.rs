@@ -3,7 +3,7 @@
 //! One tailer runs in each process. Nothing that is answered rests on it but how soon: a waiter reads for itself, and a
 //! waiter woken in vain waits on. So in doubt it wakes more.
 
-use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{
@@ -11,7 +11,10 @@ use olmstead_storage::{
     rooms::Membership,
 };
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior},
+};
 
 use crate::{Context, Result, sync};
 
@@ -22,11 +25,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Beyond this many users with changed keys or presence in one span, waking all costs less than finding out whom.
 const MANY_USERS: usize = 500;
 
-/// Follows the stream until `shutdown` is done, then lets all long-polls answer. Start it before the first request is
-/// served, one a process.
-pub async fn run(cx: Arc<Context>, shutdown: impl Future<Output = ()> + Send) {
+/// Follows the stream until `stopped` says `true` or its sender is gone, then lets all long-polls answer. Start it
+/// before the first request is served, one a process.
+pub async fn run(cx: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
-        () = shutdown => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
         () = tail(&cx) => {}
         // Beside it, so that many writes at once do not hold up the wake-ups.
         () = sweep(&cx) => {}
