@@ -163,14 +163,15 @@ impl Room<'_, '_> {
     fn set_membership(&mut self, pdu: &Pdu, user_id: OwnedUserId, to: Membership, cursor: Cursor) -> Result<()> {
         let room_id = &self.append.room_id;
         let before: Option<MembershipRow> = self.command.get_json(&membership_key(&user_id, room_id))?;
-        let from = before.map(|row| row.membership);
+        let from = before.as_ref().map(|row| row.membership);
         let row = MembershipRow {
             membership: to,
             event_id: pdu.event_id().to_owned(),
             sender: pdu.sender().to_owned(),
             cursor: (cursor.position.0, cursor.ordinal),
             previous: from,
-            forgotten: false,
+            // A ban or its end does not bring back what the user forgot.
+            forgotten: before.is_some_and(|row| row.forgotten) && matches!(to, Membership::Leave | Membership::Ban),
         };
         put_membership(self.command, &user_id, room_id, &row)?;
         if let Some(from) = from
