@@ -181,7 +181,7 @@ async fn a_transaction_is_seen_once() {
     fixture.append(vec![event.clone()]).await;
     let event_id = event.pdu.event_id().to_owned();
     assert_eq!(fixture.store.transaction_event(&key).await.unwrap(), Some(event_id.clone()));
-    let stored = fixture.store.events(&[event_id.clone()]).await.unwrap().pop().unwrap().unwrap();
+    let stored = fixture.store.events(std::slice::from_ref(&event_id)).await.unwrap().pop().unwrap().unwrap();
     assert_eq!(stored.transaction, Some((key.device.device_id.clone(), key.device.generation, "1".to_owned())));
     let retry = Append { expected_revision: Some(0), ..fixture.append_of(vec![event]) };
     assert_eq!(fixture.store.append_events(retry).await.unwrap(), AppendOutcome::SeenBefore(event_id));
@@ -278,7 +278,7 @@ async fn relations_and_redactions_are_kept() {
     );
     let redaction = fixture.event("@alice:example.org", "m.room.redaction", None, json!({"redacts": parent_id}));
     fixture.append(vec![parent, reaction.clone(), redaction.clone()]).await;
-    let stored = fixture.store.events(&[parent_id.clone()]).await.unwrap().pop().unwrap().unwrap();
+    let stored = fixture.store.events(std::slice::from_ref(&parent_id)).await.unwrap().pop().unwrap().unwrap();
     assert_eq!(stored.redacted_by.unwrap().event_id(), redaction.pdu.event_id());
     for (rel_type, count) in [(None, 1), (Some("m.annotation"), 1), (Some("m.thread"), 0)] {
         let query = RelationQuery { rel_type: rel_type.map(str::to_owned), event_type: None };
