@@ -80,6 +80,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
+        // A struct also reads an array of its members, which no request is.
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() {
+            return Err(ApiError::refused(Refusal::BadJson, "The body must be a JSON object."));
+        }
         Ok(Self(parse_json(&bytes, Missing::MissingParam)?))
     }
 }

@@ -89,7 +89,8 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServerErro
 }
 
 fn start_log(log: &Log) -> Result<(), ServerError> {
-    let filter = EnvFilter::try_new(&log.filter)
+    // The authorisation rules tell of every event they allow; a setting that names them still has its way.
+    let filter = EnvFilter::try_new(format!("ruma_state_res=warn,{}", log.filter))
         .map_err(|error| ServerError::Config(format!("log.filter is not right: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
