@@ -192,7 +192,10 @@ impl Timeline {
                         .render(|pdu| plain(view, pdu))
                 });
                 let replaced = line.stored.replaces.as_ref().and_then(|event_id| before.get(event_id));
-                let replaced = replaced.filter(|_| line.membership == MembershipState::Join);
+                // Who is in the room knows the state before, and everyone what they were themselves.
+                let replaced = replaced.filter(|pdu| {
+                    line.membership == MembershipState::Join || pdu.is_state_of("m.room.member", view.user().as_str())
+                });
                 let beside = Beside {
                     membership: Some(&line.membership),
                     prev_content: replaced.map(|pdu| pdu.content()),
