@@ -265,7 +265,7 @@ macro_rules! conformance_suite {
             }
             changes {
                 every_write_is_below_the_next_horizon
-                parallel_writes_are_below_the_horizon_when_they_return
+                a_write_comes_below_the_horizon_while_others_write
                 every_kind_of_write_wakes_those_it_touches
                 a_write_sends_a_hint
                 positions_grow_over_a_restart

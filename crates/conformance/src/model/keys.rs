@@ -57,6 +57,9 @@ struct Device {
     /// Unclaimed keys by algorithm, in the order to hand out: name, which key, value.
     pools: BTreeMap<usize, Vec<(String, u64, RawJson)>>,
     claimed: BTreeSet<String>,
+    /// Names of keys that fell out of a full pool. Whether such a key may come again is the store's choice, so they do
+    /// not.
+    dropped: BTreeSet<String>,
     fallback: BTreeMap<usize, Fallback>,
 }
 
@@ -74,6 +77,12 @@ impl Device {
             pools.map(|(algorithm, pool)| (ALGORITHMS[*algorithm].to_owned(), count(pool))).collect(),
             unused.map(|(algorithm, _)| ALGORITHMS[*algorithm].to_owned()).collect(),
         )
+    }
+
+    /// The unclaimed key of a name: which it is, and its value.
+    fn held(&self, algorithm: usize, name: &str) -> Option<(u64, RawJson)> {
+        let pool = self.pools.get(&algorithm)?;
+        pool.iter().find(|(held, ..)| held == name).map(|(_, which, value)| (*which, value.clone()))
     }
 
     /// Ids belong to an identity: no model says whether a new identity may use those its predecessor spent.
@@ -137,6 +146,7 @@ impl StoreModel for Model {
                     identities: 0,
                     pools: BTreeMap::new(),
                     claimed: BTreeSet::new(),
+                    dropped: BTreeSet::new(),
                     fallback: BTreeMap::new(),
                 };
                 let device = self.devices.entry(*slot).or_insert(new);
@@ -189,9 +199,20 @@ impl StoreModel for Model {
 impl Model {
     async fn upload(&mut self, store: &Store, slot: Slot, keys: &[Key], fallback: Option<&Key>) -> Result<(), String> {
         let Some(device) = self.devices.get_mut(&slot) else { return Ok(()) };
+        let may_come = |key: &&Key| !device.dropped.contains(&device.name(key.0, key.1));
+        let mut keys: Vec<Key> = keys.iter().filter(may_come).copied().collect();
+        // A conflict with a key that falls out by the same upload is the store's to see or not, so there is none.
+        let fits = |algorithm: usize| {
+            let there = device.pools.get(&algorithm).map_or(0, Vec::len);
+            there + keys.iter().filter(|key| key.0 == algorithm).count() <= POOL_LIMIT
+        };
+        let fits = [fits(0), fits(1)];
+        keys.retain(|key| {
+            fits[key.0] || device.held(key.0, &device.name(key.0, key.1)).is_none_or(|(which, _)| which == key.2)
+        });
         let value = |id: u64, which: u64, signature: u64| one_time_key(id * 10 + which, &format!("s{signature}"));
         let mut upload = KeysUpload { pool_limit: POOL_LIMIT, ..nothing() };
-        for (algorithm, id, which, signature) in keys {
+        for (algorithm, id, which, signature) in &keys {
             upload.one_time_keys.push((device.name(*algorithm, *id), value(*id, *which, *signature)));
         }
         if let Some((algorithm, id, which, signature)) = fallback {
@@ -200,15 +221,11 @@ impl Model {
         }
         let outcome = store.upload_keys(&device.id, upload).await.unwrap();
 
-        let held = |device: &Device, algorithm: usize, name: &str| {
-            let pool = device.pools.get(&algorithm)?;
-            pool.iter().find(|(held, ..)| held == name).map(|(_, which, value)| (*which, value.clone()))
-        };
         let conflicts: Vec<(String, RawJson, RawJson)> = keys
             .iter()
             .filter_map(|(algorithm, id, which, signature)| {
                 let name = device.name(*algorithm, *id);
-                let (stored, existing) = held(device, *algorithm, &name)?;
+                let (stored, existing) = device.held(*algorithm, &name)?;
                 (stored != *which).then(|| (name, existing, value(*id, *which, *signature)))
             })
             .collect();
@@ -222,15 +239,16 @@ impl Model {
         };
         same("conflicts", Vec::new(), conflicts)?;
         same("the device list", device_list_changed, false)?;
-        for (algorithm, id, which, signature) in keys {
+        for (algorithm, id, which, signature) in &keys {
             let name = device.name(*algorithm, *id);
-            if held(device, *algorithm, &name).is_none() && !device.claimed.contains(&name) {
+            if device.held(*algorithm, &name).is_none() && !device.claimed.contains(&name) {
                 let value = value(*id, *which, *signature);
                 device.pools.entry(*algorithm).or_default().push((name, *which, value));
             }
         }
         for pool in device.pools.values_mut() {
-            pool.drain(..pool.len().saturating_sub(POOL_LIMIT));
+            let dropped = pool.drain(..pool.len().saturating_sub(POOL_LIMIT));
+            device.dropped.extend(dropped.map(|(name, ..)| name));
         }
         if let Some((algorithm, id, which, signature)) = fallback {
             let (name, content) = (device.name(*algorithm, *id), id * 10 + which);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How many commands a property test runs, unless `OLMSTEAD_CONFORMANCE_STEPS` says otherwise.
-const STEPS: usize = 400;
+const STEPS: usize = 1_000;
 
 /// One command in so many is a restart.
 const RESTART: usize = 80;
