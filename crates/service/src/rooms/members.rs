@@ -96,3 +96,21 @@ pub async fn joined_members(
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_condition_suffices_when_both_are_given() {
+        use MembershipState as M;
+        let query = |membership, not_membership| MembersQuery { at: None, membership, not_membership };
+        assert!(query(None, None).admits(&M::Ban));
+        assert!(query(Some(M::Join), None).admits(&M::Join));
+        assert!(!query(Some(M::Join), None).admits(&M::Leave));
+        assert!(!query(None, Some(M::Leave)).admits(&M::Leave));
+        assert!(query(Some(M::Leave), Some(M::Leave)).admits(&M::Leave));
+        assert!(query(Some(M::Join), Some(M::Leave)).admits(&M::Invite));
+        assert!(!query(Some(M::Join), Some(M::Leave)).admits(&M::Leave));
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use olmstead_domain::{
     json::RawJson,
     position::Cursor,
@@ -27,6 +28,9 @@ use crate::{Context, Result};
 /// Children of one event that are summed up for its bundle.
 const MAX_CHILDREN: usize = 5_000;
 
+/// Reads for different events that run at once.
+const CONCURRENT: usize = 8;
+
 /// How events are to look.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderOptions {
@@ -34,13 +38,15 @@ pub struct RenderOptions {
     pub form: Form,
     /// Whether to bundle related events; costs a read for each event that may have some.
     pub bundle: bool,
+    /// Whether to tell what state events replaced; costs a read of all those.
+    pub replaced: bool,
 }
 
 impl RenderOptions {
-    /// Everywhere but in `/sync`, with what is related.
-    pub const FULL: Self = Self { form: Form::Full, bundle: true };
-    /// State lists, which have nothing bundled.
-    pub const STATE: Self = Self { form: Form::Full, bundle: false };
+    /// Everything, with `room_id`.
+    pub const FULL: Self = Self { form: Form::Full, bundle: true, replaced: true };
+    /// Lists of state, which may be long.
+    pub const STATE: Self = Self { form: Form::Full, bundle: false, replaced: false };
 }
 
 /// Renders events of one room for a device. Whether the user may see them is decided before
@@ -65,18 +71,16 @@ pub async fn render_with(
     options: RenderOptions,
 ) -> Result<Vec<RawJson>> {
     let now = cx.now();
-    let replaced = replaced_events(cx, history, events).await?;
-    let mut ignored = None;
-    let mut rendered = Vec::with_capacity(events.len());
-    for event in events {
-        let relations = if options.bundle && may_have_children(event) {
-            bundle(cx, device, history, event, &mut ignored, now).await?
-        } else {
-            None
-        };
-        rendered.extend(one(event, device, history, &replaced, relations.as_deref(), options.form, now));
-    }
-    Ok(rendered)
+    let replaced = if options.replaced { replaced_events(cx, history, events).await? } else { HashMap::new() };
+    let bundles = if options.bundle { bundles(cx, device, history, events, now).await? } else { Vec::new() };
+    Ok(events
+        .iter()
+        .enumerate()
+        .filter_map(|(index, event)| {
+            let relations = bundles.get(index).and_then(Option::as_deref);
+            one(event, device, history, &replaced, relations, options.form, now)
+        })
+        .collect())
 }
 
 /// The event as it is to be shown: in its redacted form if it was redacted. `None` for one that cannot be redacted as it
@@ -152,35 +156,49 @@ fn may_have_children(event: &StoredEvent) -> bool {
     !event.pdu.is_state() && !matches!(event.pdu.kind(), "m.reaction" | "m.room.redaction")
 }
 
-async fn bundle(
+/// What is bundled with each of the events.
+async fn bundles(
     cx: &Context,
     device: &DeviceRef,
     history: &History,
-    event: &StoredEvent,
-    ignored: &mut Option<BTreeSet<OwnedUserId>>,
+    events: &[StoredEvent],
     now: u64,
-) -> Result<Option<Box<RawValue>>> {
+) -> Result<Vec<Option<Box<RawValue>>>> {
+    let reads: Vec<_> = events.iter().map(|event| children(cx, history, event)).collect();
+    let children: Vec<Vec<StoredEvent>> = stream::iter(reads).buffered(CONCURRENT).try_collect().await?;
+    if children.iter().all(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let ignored = ignored_users(cx, &device.user_id).await?;
+    Ok(events
+        .iter()
+        .zip(&children)
+        .map(|(event, children)| bundle(device, history, event, children, &ignored, now))
+        .collect())
+}
+
+/// The events that relate to an event, as far as the user may see them.
+async fn children(cx: &Context, history: &History, event: &StoredEvent) -> Result<Vec<StoredEvent>> {
+    if !may_have_children(event) {
+        return Ok(Vec::new());
+    }
+    let (room_id, event_id) = (event.pdu.room_id(), event.pdu.event_id());
+    let query = RelationQuery::default();
     let page = cx
         .storage
-        .relations(
-            event.pdu.room_id(),
-            event.pdu.event_id(),
-            &RelationQuery::default(),
-            Cursor::START,
-            Cursor::END,
-            MAX_CHILDREN,
-            Direction::Forward,
-        )
+        .relations(room_id, event_id, &query, Cursor::START, Cursor::END, MAX_CHILDREN, Direction::Forward)
         .await?;
-    let children: Vec<&StoredEvent> =
-        page.events.iter().filter(|child| child.redacted_by.is_none() && history.may_see(child)).collect();
-    if children.is_empty() {
-        return Ok(None);
-    }
-    let ignored = match ignored {
-        Some(ignored) => ignored,
-        None => ignored.insert(ignored_users(cx, &device.user_id).await?),
-    };
+    Ok(page.events.into_iter().filter(|child| child.redacted_by.is_none() && history.may_see(child)).collect())
+}
+
+fn bundle(
+    device: &DeviceRef,
+    history: &History,
+    event: &StoredEvent,
+    children: &[StoredEvent],
+    ignored: &BTreeSet<OwnedUserId>,
+    now: u64,
+) -> Option<Box<RawValue>> {
     let bundle = Bundle::collect(
         &event.pdu,
         event.redacted_by.is_some(),
@@ -189,14 +207,14 @@ async fn bundle(
         ignored,
     );
     let none = HashMap::new();
-    Ok(bundle.render(|pdu| {
+    bundle.render(|pdu| {
         let stored = children.iter().find(|child| child.pdu.same_event(pdu));
         let rendered = stored.and_then(|stored| one(stored, device, history, &none, None, Form::Full, now));
         rendered.map_or_else(
             || client_event(pdu, Form::Full, &Unsigned::default()),
             |rendered| rendered.as_raw().to_owned(),
         )
-    }))
+    })
 }
 
 /// Whom a user ignores (`m.ignored_user_list`); malformed data counts as nobody.

@@ -62,3 +62,30 @@ impl From<Dir> for Direction {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ruma::OwnedRoomId;
+
+    use super::*;
+
+    #[test]
+    fn identifiers_have_a_form_and_a_length() {
+        let read = |text: &str| serde_json::from_value::<Id<OwnedRoomId>>(text.into());
+        assert_eq!(read("!a:b.c").unwrap().0, "!a:b.c");
+        assert!(read("$a:b.c").is_err());
+        assert!(read(&format!("!{}:b.c", "a".repeat(251))).is_err());
+        assert!(id::<OwnedRoomId>("room id", &format!("!{}", "a".repeat(255))).is_err());
+        assert!(id::<OwnedRoomId>("room id", "a").is_err());
+    }
+
+    #[test]
+    fn tokens_are_ours_or_none() {
+        assert!(token(None).unwrap().is_none());
+        assert!(token(Some("")).unwrap().is_none());
+        assert!(token(Some("t7.2")).unwrap().is_some());
+        assert!(token(Some("s1_7_3")).unwrap().is_some());
+        assert!(token(Some("7")).is_err());
+    }
+}

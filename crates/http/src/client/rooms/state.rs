@@ -75,7 +75,7 @@ async fn entry(
         return Ok(Json(RawJson::from(shown.content())));
     }
     let events = std::slice::from_ref(&event);
-    let rendered = render_events(&app.cx, &auth.device, room_id, events, RenderOptions::STATE).await?;
+    let rendered = render_events(&app.cx, &auth.device, room_id, events, RenderOptions::FULL).await?;
     let event = rendered.into_iter().next();
     Ok(Json(event.ok_or_else(no_such_state)?))
 }
