@@ -1,4 +1,5 @@
-//! The one way events get into a room: read the head, build on it, authorise, sign, append if the head is still the same.
+//! The one way events get into a room: read the head, build on it, authorise, sign, and append if the head is still the
+//! same.
 
 use std::collections::HashMap;
 
@@ -100,7 +101,8 @@ pub(crate) fn power_keys() -> [StateKey; 2] {
 /// made anew when the room has moved on.
 ///
 /// # Errors
-/// [`crate::Refusal::Forbidden`] if the room is not known or the authorisation rules say no, [`crate::Refusal::TooLarge`]
+/// [`crate::Refusal::Forbidden`] if the room is not known or the authorisation rules say no,
+/// [`crate::Refusal::TooLarge`]
 /// for an event over the limits (ENC-8), [`crate::Refusal::BadJson`] for content without canonical form, and what the
 /// plan refuses.
 pub async fn append<F>(cx: &Context, room_id: &RoomId, needs: &[StateKey], plan: F) -> Result<Vec<OwnedEventId>>

@@ -83,7 +83,8 @@ pub async fn render_with(
         .collect())
 }
 
-/// The event as it is to be shown: in its redacted form if it was redacted. `None` for one that cannot be redacted as it
+/// The event as it is to be shown: in its redacted form if it was redacted. `None` for one that cannot be redacted
+/// as it
 /// must be, since showing it whole is no choice.
 #[must_use]
 pub fn as_shown(event: &StoredEvent) -> Option<Pdu> {

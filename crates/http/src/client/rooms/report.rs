@@ -1,4 +1,5 @@
-//! `POST /_matrix/client/v3/rooms/{roomId}/report`, `…/report/{eventId}` and `POST /_matrix/client/v3/users/{userId}/report`
+//! `POST /_matrix/client/v3/rooms/{roomId}/report`, `…/report/{eventId}` and `POST
+//! /_matrix/client/v3/users/{userId}/report`
 
 use axum::extract::State;
 use olmstead_service::rooms::report;

@@ -1,4 +1,5 @@
-//! `GET /_matrix/client/v3/rooms/{roomId}/state`, `GET` and `PUT …/state/{eventType}/{stateKey}`. For an empty state key the
+//! `GET /_matrix/client/v3/rooms/{roomId}/state`, `GET` and `PUT …/state/{eventType}/{stateKey}`. For an empty state
+//! key the
 //! last part, or the last part and its slash, may be left out.
 
 use axum::extract::State;
