@@ -1,0 +1,6 @@
+//! End-to-end encryption as clients live it.
+
+mod claims;
+mod crowd;
+mod fallback_keys;
+mod to_device_crash;

@@ -1,0 +1,103 @@
+//! A server as a process that can be killed and started again.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use tempfile::TempDir;
+
+use super::Engine;
+
+pub(super) struct Binary {
+    base: String,
+    launch: Launch,
+    child: Option<Child>,
+}
+
+enum Launch {
+    Olmstead { engine: Engine, directory: TempDir, listen: String },
+    Other { command: String },
+}
+
+impl Binary {
+    /// The binary of this package, with a fresh directory.
+    pub(super) fn olmstead(engine: Engine) -> Self {
+        let listen = free_address();
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { base: format!("http://{listen}"), launch: Launch::Olmstead { engine, directory, listen }, child: None }
+    }
+
+    /// Some other server, to compare with.
+    pub(super) fn other(command: &str, base: &str) -> Self {
+        Self { base: base.to_owned(), launch: Launch::Other { command: command.to_owned() }, child: None }
+    }
+
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// A path that answers 200 as soon as the server serves.
+    pub(super) fn ready_path(&self) -> &'static str {
+        match self.launch {
+            Launch::Olmstead { .. } => "/health",
+            Launch::Other { .. } => "/_matrix/client/versions",
+        }
+    }
+
+    pub(super) fn spawn(&mut self) {
+        assert!(self.child.is_none(), "the server runs");
+        let mut command = match &self.launch {
+            Launch::Olmstead { engine, directory, listen } => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
+                let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
+                command
+                    .arg("serve")
+                    .current_dir(directory.path())
+                    .env("OLMSTEAD_SERVER_NAME", "localhost")
+                    .env("OLMSTEAD_LISTEN", format!("[\"{listen}\"]"))
+                    .env("OLMSTEAD_STORAGE__ENGINE", engine.name())
+                    .env("OLMSTEAD_STORAGE__PATH", directory.path().join("data"))
+                    .env("OLMSTEAD_REGISTRATION__MODE", "open")
+                    .env("OLMSTEAD_LIMITS__ENABLED", "false")
+                    .env("OLMSTEAD_LOG__FILTER", log);
+                command
+            }
+            Launch::Other { command } => Command::new(command),
+        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        self.child = Some(child.expect("the server can be started"));
+    }
+
+    /// How the process ended, if it did by itself.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().expect("a state of the process"))
+    }
+
+    /// SIGKILL.
+    pub(super) fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().expect("the process can be killed");
+        child.wait().expect("the process ends");
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        if self.child.is_some() {
+            self.kill();
+        }
+    }
+}
+
+/// A free address, below the ports that the system gives to outgoing connections: while the server is down, a client that
+/// tries again would otherwise now and then be given the server's own port, and be connected to itself.
+fn free_address() -> String {
+    for _ in 0..200 {
+        let address = format!("127.0.0.1:{}", rand::random_range(10_000..30_000));
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no free port was found");
+}

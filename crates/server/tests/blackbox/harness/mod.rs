@@ -1,0 +1,87 @@
+//! What tests are written with.
+//!
+//! ```ignore
+//! #[tokio::test]
+//! async fn a_stranger_may_not_speak() {
+//!     let server = Server::shared().await;
+//!     let alice = server.user("alice").await;
+//!     let bob = server.user("bob").await;
+//!     let room = alice.create_room(json!({})).await;
+//!     bob.put(path!("/rooms/{}/send/m.room.message/1", room), json!({"body": "x", "msgtype": "m.text"}))
+//!         .await
+//!         .error(403, "M_FORBIDDEN");
+//! }
+//! ```
+//!
+//! Names are made unique, so tests share a server without meeting. Nothing here sleeps: what must happen is waited for
+//! with a deadline ([`deadline`]), and a panic says what did not come.
+
+mod binary;
+mod call;
+mod client;
+mod in_process;
+pub mod keys;
+mod server;
+mod sync;
+
+use std::{future::Future, time::Duration};
+
+pub use self::{
+    call::{Call, Response},
+    client::Client,
+    server::{Engine, Server},
+    sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
+};
+
+/// How long anything in a test may take: 20 s, or `BLACKBOX_DEADLINE` in seconds.
+pub fn deadline() -> Duration {
+    Duration::from_secs(setting("BLACKBOX_DEADLINE", 20))
+}
+
+/// A number from the environment.
+pub fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+        Err(_) => default,
+    }
+}
+
+/// Waits for something, at most until the deadline.
+pub async fn within<F: Future>(what: &str, time: Duration, future: F) -> F::Output {
+    match tokio::time::timeout(time, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: did not happen within {time:?}"),
+    }
+}
+
+/// A short random text of lowercase letters and digits, good in user names, devices and transactions.
+pub fn unique() -> String {
+    let mut number: u64 = rand::random();
+    let mut text = String::new();
+    for _ in 0..10 {
+        text.push(char::from(b"abcdefghijklmnopqrstuvwxyz012345"[(number % 32) as usize]));
+        number /= 32;
+    }
+    text
+}
+
+/// One segment of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// `path!("/rooms/{}/leave", room)`: `format!` with every argument percent-encoded.
+macro_rules! path {
+    ($format:literal $(, $argument:expr)* $(,)?) => {
+        format!($format $(, $crate::harness::segment(::std::convert::AsRef::<str>::as_ref(&$argument)))*)
+    };
+}
+pub(crate) use path;

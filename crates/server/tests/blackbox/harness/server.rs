@@ -1,0 +1,215 @@
+//! A server to test.
+
+use std::{
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{Client, binary::Binary, deadline, in_process::InProcess, unique, within};
+
+/// A storage engine to run the tests on: `BLACKBOX_ENGINE`, `rocksdb` if it is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    RocksDb,
+}
+
+impl Engine {
+    pub fn chosen() -> Self {
+        match std::env::var("BLACKBOX_ENGINE").as_deref() {
+            Err(_) | Ok("rocksdb") => Self::RocksDb,
+            Ok(other) => panic!("BLACKBOX_ENGINE={other}: there is rocksdb"),
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RocksDb => "rocksdb",
+        }
+    }
+}
+
+/// A running server. Clones are the same server; it ends with the last one.
+///
+/// With `BLACKBOX_URL` all tests run against the server there, and those that must kill theirs are left out, unless
+/// `BLACKBOX_COMMAND` starts it (a program that stays in the foreground).
+#[derive(Clone)]
+pub struct Server {
+    base: String,
+    http: reqwest::Client,
+    running: Arc<Running>,
+    /// Counts starts, so that who waits for a killed server hears of its return.
+    starts: watch::Receiver<u64>,
+}
+
+enum Running {
+    Elsewhere,
+    InProcess(InProcess),
+    Binary(Mutex<Binary>, watch::Sender<u64>),
+}
+
+static SHARED: Mutex<Weak<Running>> = Mutex::new(Weak::new());
+
+impl Server {
+    /// The server that tests share which only need users of their own. This is the cheap one.
+    pub async fn shared() -> Self {
+        if let Some(server) = Self::elsewhere() {
+            return server;
+        }
+        let running = blocking(|| {
+            let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Some(running) = shared.upgrade() {
+                return running;
+            }
+            let running = Arc::new(Running::InProcess(InProcess::start(Engine::chosen())));
+            *shared = Arc::downgrade(&running);
+            running
+        })
+        .await;
+        Self::of(running)
+    }
+
+    /// A server of the test's own, in this process, with an empty store.
+    pub async fn start() -> Self {
+        if let Some(server) = Self::elsewhere() {
+            return server;
+        }
+        Self::of(blocking(|| Arc::new(Running::InProcess(InProcess::start(Engine::chosen())))).await)
+    }
+
+    /// A server of the test's own as a process that can be killed. `None`, and a line on standard error, when the tests
+    /// run against a server that they cannot kill.
+    pub async fn process() -> Option<Self> {
+        let url = std::env::var("BLACKBOX_URL").ok();
+        let binary = match (url, std::env::var("BLACKBOX_COMMAND").ok()) {
+            (None, _) => Binary::olmstead(Engine::chosen()),
+            (Some(url), Some(command)) => Binary::other(&command, &url),
+            (Some(_), None) => {
+                eprintln!("left out: the server at BLACKBOX_URL cannot be killed");
+                return None;
+            }
+        };
+        let (count, _) = watch::channel(0);
+        let server = Self::of(Arc::new(Running::Binary(Mutex::new(binary), count)));
+        server.restart().await;
+        Some(server)
+    }
+
+    fn elsewhere() -> Option<Self> {
+        std::env::var("BLACKBOX_URL").is_ok().then(|| Self::of(Arc::new(Running::Elsewhere)))
+    }
+
+    fn of(running: Arc<Running>) -> Self {
+        let (base, starts) = match &*running {
+            Running::Elsewhere => {
+                (std::env::var("BLACKBOX_URL").expect("BLACKBOX_URL"), watch::channel(0).1)
+            }
+            Running::InProcess(server) => (server.base(), watch::channel(0).1),
+            Running::Binary(binary, count) => (binary.lock().unwrap().base().to_owned(), count.subscribe()),
+        };
+        // A client of its own for every test: its connections live on the test's runtime.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(60))
+            .build()
+            .expect("an HTTP client");
+        Self { base: base.trim_end_matches('/').to_owned(), http, running, starts }
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Completes when the server was started again, or after `time`.
+    pub(super) async fn come_back(&self, time: Duration) {
+        let mut starts = self.starts.clone();
+        starts.mark_unchanged();
+        // Nobody may start it again: then only the time ends the wait.
+        let change = async {
+            if starts.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _ = tokio::time::timeout(time, change).await;
+    }
+
+    /// Ends the process with SIGKILL, which it cannot hear coming, and waits until it is gone.
+    pub async fn kill(&self) {
+        let running = Arc::clone(&self.running);
+        blocking(move || running.binary().kill()).await;
+    }
+
+    /// Starts the process after [`Server::kill`], on the same directory and port, and waits until it serves.
+    pub async fn restart(&self) {
+        let running = Arc::clone(&self.running);
+        blocking(move || running.binary().spawn()).await;
+        let ready = format!("{}{}", self.base, self.running.binary().ready_path());
+        let started = async {
+            let mut again = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                again.tick().await;
+                if let Some(status) = self.running.binary().ended() {
+                    panic!("the server ended at once: {status}");
+                }
+                if self.http.get(&ready).send().await.is_ok_and(|response| response.status().is_success()) {
+                    return;
+                }
+            }
+        };
+        within("the server serves", deadline().max(Duration::from_secs(60)), started).await;
+        if let Running::Binary(_, count) = &*self.running {
+            count.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// A client that is not logged in.
+    pub fn anonymous(&self) -> Client {
+        Client::anonymous(self.clone())
+    }
+
+    /// Registers a user whose name begins with `name`, and logs a device in.
+    pub async fn user(&self, name: &str) -> Client {
+        self.anonymous().register(&format!("{name}-{}", unique()), &format!("DEV{}", unique().to_uppercase())).await
+    }
+
+    /// Several users at once.
+    pub async fn users<const N: usize>(&self, names: [&str; N]) -> [Client; N] {
+        let users = futures_util::future::join_all(names.iter().map(|name| self.user(name))).await;
+        users.try_into().unwrap_or_else(|_| panic!("as many users as names"))
+    }
+
+    /// Whether the server answers at all.
+    pub async fn versions(&self) -> serde_json::Value {
+        self.anonymous().get("/_matrix/client/versions").await.ok()
+    }
+
+    /// The server's name, as its users' ids have it.
+    pub async fn name(&self) -> String {
+        let user = self.user("name").await;
+        user.post("/logout", json!({})).await.ok();
+        user.user_id().split_once(':').expect("a user id has a server name").1.to_owned()
+    }
+}
+
+impl Running {
+    fn binary(&self) -> std::sync::MutexGuard<'_, Binary> {
+        match self {
+            Self::Binary(binary, _) => binary.lock().unwrap(),
+            _ => panic!("only Server::process() can be killed and started again"),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,10 @@
+//! Real cryptography: devices that are driven by the state machine the Matrix Rust SDK is built on.
+
+mod crypto_client;
+mod requests;
+mod rooms;
+
+pub use self::{
+    crypto_client::{CryptoClient, Device, Sent},
+    rooms::Message,
+};
