@@ -58,7 +58,7 @@ async fn two_senders_at_once_are_both_understood() {
     // Both must have heard of alice's keys.
     bob.sync().await;
     carol.sync().await;
-    futures_util::join!(bob.send_text(&room, "from bob"), carol.send_text(&room, "from carol"));
+    tokio::join!(bob.send_text(&room, "from bob"), carol.send_text(&room, "from carol"));
     alice.until_message(&room, "from bob").await;
     alice.until_message(&room, "from carol").await;
     assert!(alice.broken_to_device().is_empty());

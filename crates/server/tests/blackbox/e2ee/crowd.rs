@@ -133,11 +133,8 @@ impl Crowd {
         let invited: Vec<_> = people[1..joined].iter().map(|person| person.user_id()).collect();
         let body = json!({"preset": "private_chat", "invite": invited, "initial_state": [encryption]});
         let room = people[0].account.create_room(body).await;
-        stream::iter(&people[1..joined])
-            .for_each_concurrent(AT_ONCE, |person| person.account.join(&room))
-            .await;
-        let crowd =
-            Self { server, scale, people, room, joined, gone: BTreeSet::new(), sent: Mutex::default(), began };
+        stream::iter(&people[1..joined]).for_each_concurrent(AT_ONCE, |person| person.account.join(&room)).await;
+        let crowd = Self { server, scale, people, room, joined, gone: BTreeSet::new(), sent: Mutex::default(), began };
         crowd.say("all are there");
         crowd
     }
@@ -146,6 +143,7 @@ impl Crowd {
         self.everybody_knows_everybody().await;
         for round in 0..self.scale.rounds {
             self.restless(round).await;
+            self.joined = self.scale.users;
             self.everybody_knows_everybody().await;
             self.quiet(round).await;
         }
@@ -183,7 +181,7 @@ impl Crowd {
     }
 
     /// People talk on their first device, while other devices, people and the server come and go.
-    async fn restless(&mut self, round: usize) {
+    async fn restless(&self, round: usize) {
         let present: Vec<usize> = self.present().collect();
         let before: BTreeSet<Device> = self.devices().iter().map(CryptoClient::device).collect();
         let changing: Vec<usize> = present.iter().copied().filter(|n| n % 4 == round % 4).collect();
@@ -211,7 +209,7 @@ impl Crowd {
         });
         let come = stream::iter(&coming).for_each_concurrent(2, |&n| async move {
             let body = json!({"user_id": self.people[n].user_id()});
-            let path = crate::harness::path!("/rooms/{}/invite", self.room);
+            let path = crate::harness::at!("/rooms/{}/invite", self.room);
             let answer = self.people[0].account.post(path, body).await;
             // Asked twice, if the answer was lost: invited already, or already joined.
             assert!(answer.status == 200 || answer.errcode() == "M_FORBIDDEN", "{answer}");
@@ -232,8 +230,7 @@ impl Crowd {
                 self.say("the server was killed and is back");
             }
         };
-        futures_util::join!(talk, change, come, die);
-        self.joined += coming.len();
+        tokio::join!(talk, change, come, die);
         self.say("a restless phase is over");
         self.all_decrypted().await;
     }
@@ -243,7 +240,10 @@ impl Crowd {
         let all: BTreeSet<Device> = self.devices().iter().map(CryptoClient::device).collect();
         let present: Vec<usize> = self.present().collect();
         stream::iter(present)
-            .for_each_concurrent(AT_ONCE, |n| self.speak(n, self.scale.devices - 1, &format!("quiet {round}"), &all))
+            .for_each_concurrent(AT_ONCE, |n| {
+                let all = &all;
+                async move { self.speak(n, self.scale.devices - 1, &format!("quiet {round}"), all).await }
+            })
             .await;
         self.say("a quiet phase is over");
         self.all_decrypted().await;
@@ -292,7 +292,8 @@ impl Crowd {
         for device in self.devices() {
             let wanted = expected.remove(&device.device()).unwrap_or_default();
             let have_all = async |device: &CryptoClient| {
-                let have: BTreeSet<_> = device.messages(&self.room).into_iter().map(|message| message.event_id).collect();
+                let have: BTreeSet<_> =
+                    device.messages(&self.room).into_iter().map(|message| message.event_id).collect();
                 wanted.is_subset(&have)
             };
             let what = format!("decrypting {} messages", wanted.len());

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Server, path, to_device},
+    harness::{Server, at, to_device},
     olm::CryptoClient,
 };
 
@@ -54,7 +54,7 @@ async fn a_repeated_send_after_a_kill_is_not_delivered_twice() {
     sync.now().await;
     let messages = json!({"messages": {bob.user_id(): {bob.device_id(): {"n": 1}}}});
     let text = json!({"msgtype": "m.text", "body": "once"});
-    let send = path!("/rooms/{}/send/m.room.message/same", room);
+    let send = at!("/rooms/{}/send/m.room.message/same", room);
     alice.put("/sendToDevice/io.example.n/same", messages.clone()).await.ok();
     let event = alice.put(&send, text.clone()).await.ok();
     server.kill().await;

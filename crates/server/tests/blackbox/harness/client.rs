@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Call, Server, Syncing, path, unique};
+use super::{Call, Server, Syncing, at, unique};
 
 /// Makes requests as one device. Cheap to clone.
 ///
@@ -159,20 +159,20 @@ impl Client {
     }
 
     pub async fn join(&self, room: &str) {
-        self.post(path!("/rooms/{}/join", room), json!({})).await.ok();
+        self.post(at!("/rooms/{}/join", room), json!({})).await.ok();
     }
 
     pub async fn invite(&self, room: &str, other: &Self) {
-        self.post(path!("/rooms/{}/invite", room), json!({"user_id": other.user_id})).await.ok();
+        self.post(at!("/rooms/{}/invite", room), json!({"user_id": other.user_id})).await.ok();
     }
 
     pub async fn leave(&self, room: &str) {
-        self.post(path!("/rooms/{}/leave", room), json!({})).await.ok();
+        self.post(at!("/rooms/{}/leave", room), json!({})).await.ok();
     }
 
     /// Sends an event; its id.
     pub async fn send(&self, room: &str, kind: &str, content: Value) -> String {
-        let answer = self.put(path!("/rooms/{}/send/{}/{}", room, kind, unique()), content).await.ok();
+        let answer = self.put(at!("/rooms/{}/send/{}/{}", room, kind, unique()), content).await.ok();
         answer["event_id"].as_str().expect("event_id").to_owned()
     }
 
@@ -181,7 +181,7 @@ impl Client {
     }
 
     pub async fn send_state(&self, room: &str, kind: &str, key: &str, content: Value) -> String {
-        let answer = self.put(path!("/rooms/{}/state/{}/{}", room, kind, key), content).await.ok();
+        let answer = self.put(at!("/rooms/{}/state/{}/{}", room, kind, key), content).await.ok();
         answer["event_id"].as_str().expect("event_id").to_owned()
     }
 
@@ -190,7 +190,7 @@ impl Client {
     /// Sends to-device messages: user to device (or `*`) to content.
     pub async fn send_to_device(&self, kind: &str, messages: Value) {
         let body = json!({"messages": messages});
-        self.put(path!("/sendToDevice/{}/{}", kind, unique()), body).await.ok();
+        self.put(at!("/sendToDevice/{}/{}", kind, unique()), body).await.ok();
     }
 
     // Sync.

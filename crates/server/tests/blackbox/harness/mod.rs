@@ -7,7 +7,7 @@
 //!     let alice = server.user("alice").await;
 //!     let bob = server.user("bob").await;
 //!     let room = alice.create_room(json!({})).await;
-//!     bob.put(path!("/rooms/{}/send/m.room.message/1", room), json!({"body": "x", "msgtype": "m.text"}))
+//!     bob.put(at!("/rooms/{}/send/m.room.message/1", room), json!({"body": "x", "msgtype": "m.text"}))
 //!         .await
 //!         .error(403, "M_FORBIDDEN");
 //! }
@@ -78,10 +78,10 @@ pub fn segment(text: &str) -> String {
     encoded
 }
 
-/// `path!("/rooms/{}/leave", room)`: `format!` with every argument percent-encoded.
-macro_rules! path {
+/// `at!("/rooms/{}/leave", room)`: `format!` with every argument percent-encoded.
+macro_rules! at {
     ($format:literal $(, $argument:expr)* $(,)?) => {
         format!($format $(, $crate::harness::segment(::std::convert::AsRef::<str>::as_ref(&$argument)))*)
     };
 }
-pub(crate) use path;
+pub(crate) use at;

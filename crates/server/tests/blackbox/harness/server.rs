@@ -103,18 +103,13 @@ impl Server {
 
     fn of(running: Arc<Running>) -> Self {
         let (base, starts) = match &*running {
-            Running::Elsewhere => {
-                (std::env::var("BLACKBOX_URL").expect("BLACKBOX_URL"), watch::channel(0).1)
-            }
+            Running::Elsewhere => (std::env::var("BLACKBOX_URL").expect("BLACKBOX_URL"), watch::channel(0).1),
             Running::InProcess(server) => (server.base(), watch::channel(0).1),
             Running::Binary(binary, count) => (binary.lock().unwrap().base().to_owned(), count.subscribe()),
         };
         // A client of its own for every test: its connections live on the test's runtime.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .expect("an HTTP client");
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
         Self { base: base.trim_end_matches('/').to_owned(), http, running, starts }
     }
 

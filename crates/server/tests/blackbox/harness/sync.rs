@@ -88,7 +88,8 @@ impl Syncing {
     /// Syncs until the user's device list is said to have changed.
     pub async fn until_changed(&mut self, user: &str) -> Value {
         let what = format!("{user} in device_lists.changed");
-        self.until(&what, |sync| device_lists_changed(sync).iter().any(|other| other == user).then(|| sync.clone())).await
+        self.until(&what, |sync| device_lists_changed(sync).iter().any(|other| other == user).then(|| sync.clone()))
+            .await
     }
 }
 

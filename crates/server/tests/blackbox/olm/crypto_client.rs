@@ -8,16 +8,14 @@ use std::{
 
 use matrix_sdk_crypto::{DecryptionSettings, EncryptionSettings, EncryptionSyncChanges, OlmMachine, TrustRequirement};
 use sdk_ruma::{
-    DeviceId, OneTimeKeyAlgorithm, OwnedUserId, RoomId, UInt, UserId,
-    api::client::sync::sync_events::DeviceLists,
-    events::AnyToDeviceEvent,
-    serde::Raw,
+    DeviceId, OneTimeKeyAlgorithm, OwnedUserId, RoomId, UInt, UserId, api::client::sync::sync_events::DeviceLists,
+    events::AnyToDeviceEvent, serde::Raw,
 };
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::rooms::{Message, Rooms};
-use crate::harness::{Client, deadline, path, unique};
+use crate::harness::{Client, at, deadline, unique};
 
 /// A user and a device of it.
 pub type Device = (String, String);
@@ -68,8 +66,6 @@ impl CryptoClient {
         let client = client.patient();
         let user_id = <&UserId>::try_from(client.user_id()).expect("a user id");
         let machine = OlmMachine::new(user_id, <&DeviceId>::from(client.device_id())).await;
-        // What is decrypted here was sent to this device, not asked back from another.
-        machine.set_room_key_requests_enabled(false);
         let inner = Inner {
             client,
             machine,
@@ -136,9 +132,10 @@ impl CryptoClient {
         }
         let shared_with = inner.known_devices(&members).await;
         let content = Raw::new(&content).expect("JSON").cast_unchecked();
-        let encrypted = inner.machine.encrypt_room_event_raw(room_id, kind, &content).await.expect("an encrypted event");
+        let encrypted =
+            inner.machine.encrypt_room_event_raw(room_id, kind, &content).await.expect("an encrypted event");
         let body = serde_json::to_value(&encrypted.content).expect("JSON");
-        let path = path!("/rooms/{}/send/m.room.encrypted/{}", room, unique());
+        let path = at!("/rooms/{}/send/m.room.encrypted/{}", room, unique());
         let answer = inner.client.put(path, body).within(patience()).await.ok();
         Sent { event_id: answer["event_id"].as_str().expect("event_id").to_owned(), shared_with }
     }
@@ -223,7 +220,11 @@ impl CryptoClient {
     }
 
     fn report(&self) -> String {
-        format!("{}, {} to-device events could not be decrypted", self.inner.rooms().report(), self.broken_to_device().len())
+        format!(
+            "{}, {} to-device events could not be decrypted",
+            self.inner.rooms().report(),
+            self.broken_to_device().len()
+        )
     }
 }
 
@@ -270,10 +271,11 @@ impl Inner {
 
     async fn take_in(&self, response: &Value, since: Option<&str>) {
         self.receive_encryption_changes(response).await;
-        for gap in self.rooms().take_in(response, since) {
+        let gaps = self.rooms().take_in(response, since);
+        for gap in gaps {
             let mut from = gap.from.clone();
             loop {
-                let call = self.client.get(path!("/rooms/{}/messages", gap.room)).query("dir", "b").query("limit", 100);
+                let call = self.client.get(at!("/rooms/{}/messages", gap.room)).query("dir", "b").query("limit", 100);
                 let page = call.query("from", &from).query("to", &gap.to).within(patience()).await.ok();
                 let more = self.rooms().fill(&gap.room, &page);
                 match page["end"].as_str() {
@@ -294,7 +296,9 @@ impl Inner {
         fn part<T: serde::de::DeserializeOwned + Default>(response: &Value, name: &str) -> T {
             match &response[name] {
                 Value::Null => T::default(),
-                value => serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name} {value}: {error}")),
+                value => {
+                    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name} {value}: {error}"))
+                }
             }
         }
         let events: Vec<Raw<AnyToDeviceEvent>> = part(&response["to_device"], "events");

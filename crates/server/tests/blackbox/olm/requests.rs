@@ -16,11 +16,12 @@ use sdk_ruma::{
             to_device::send_event_to_device::v3::Response as ToDeviceResponse,
         },
     },
+    events::MessageLikeEventContent as _,
 };
 use serde_json::{Value, json};
 
 use super::crypto_client::{Inner, patience};
-use crate::harness::{Call, path};
+use crate::harness::{Call, at};
 
 impl Inner {
     /// Sends everything that waits, and what follows from the answers.
@@ -50,7 +51,7 @@ impl Inner {
             AnyOutgoingRequest::SignatureUpload(request) => self.upload_signatures(id, request).await,
             AnyOutgoingRequest::RoomMessage(request) => {
                 let kind = request.content.event_type().to_string();
-                let path = path!("/rooms/{}/send/{}/{}", request.room_id.as_str(), kind, request.txn_id.as_str());
+                let path = at!("/rooms/{}/send/{}/{}", request.room_id.as_str(), kind, request.txn_id.as_str());
                 let body = serde_json::to_value(&request.content).expect("JSON");
                 let response: RoomMessageResponse = answered(self.client().put(path, body)).await;
                 self.machine().mark_request_as_sent(id, &response).await.expect("a sent event is taken in");
@@ -67,7 +68,7 @@ impl Inner {
     }
 
     pub(super) async fn send_to_device(&self, request: &ToDeviceRequest) {
-        let path = path!("/sendToDevice/{}/{}", request.event_type.to_string(), request.txn_id.as_str());
+        let path = at!("/sendToDevice/{}/{}", request.event_type.to_string(), request.txn_id.as_str());
         let response: ToDeviceResponse = answered(self.client().put(path, json!({"messages": request.messages}))).await;
         self.machine().mark_request_as_sent(&request.txn_id, &response).await.expect("a sent message is taken in");
     }
