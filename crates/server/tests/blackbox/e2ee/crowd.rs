@@ -171,8 +171,9 @@ impl Crowd {
             .for_each_concurrent(AT_ONCE, |device| async {
                 let know_all = async |device: &CryptoClient| {
                     let members = device.members(&self.room);
-                    let joined = members.iter().filter(|(_, membership)| *membership == "join");
-                    joined.map(|(user, _)| user).eq(&users) && device.known_devices(&users).await == all
+                    let joined = members.into_iter().filter(|(_, membership)| membership == "join");
+                    same("member", joined.map(|(user, _)| user).collect(), &users)?;
+                    same("device", device.known_devices(&users).await, &all)
                 };
                 device.until("knowing exactly the devices that are there", time, know_all).await;
             })
@@ -294,7 +295,8 @@ impl Crowd {
             let have_all = async |device: &CryptoClient| {
                 let have: BTreeSet<_> =
                     device.messages(&self.room).into_iter().map(|message| message.event_id).collect();
-                wanted.is_subset(&have)
+                let missing = wanted.difference(&have).count();
+                if missing == 0 { Ok(()) } else { Err(format!("{missing} are missing")) }
             };
             let what = format!("decrypting {} messages", wanted.len());
             device.until(&what, self.scale.patience(), have_all).await;
@@ -330,4 +332,13 @@ impl Crowd {
     fn say(&self, what: &str) {
         println!("{:6.1} s  {what}", self.began.elapsed().as_secs_f32());
     }
+}
+
+/// Says how a set is not what it should be.
+fn same<T: Ord + std::fmt::Debug>(what: &str, have: BTreeSet<T>, want: &BTreeSet<T>) -> Result<(), String> {
+    if have == *want {
+        return Ok(());
+    }
+    let (missing, extra): (Vec<_>, Vec<_>) = (want.difference(&have).collect(), have.difference(want).collect());
+    Err(format!("each {what} of {missing:?} is missing, each of {extra:?} should not be there"))
 }

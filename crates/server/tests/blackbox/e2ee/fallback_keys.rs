@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Client, Server, keys::DeviceKeys},
+    harness::{Client, Server, Syncing, keys::DeviceKeys, to_device},
     olm::CryptoClient,
 };
 
@@ -15,9 +15,13 @@ async fn claim(by: &Client, of: &Client) -> Value {
     by.post("/keys/claim", body).await.ok()["one_time_keys"][of.user_id()][of.device_id()].clone()
 }
 
-fn unused(sync: &Value) -> Option<bool> {
-    let types = sync["device_unused_fallback_key_types"].as_array()?;
-    Some(types.iter().any(|kind| kind == ALGORITHM))
+/// Whether the device has a fallback key that was not given out, by the next sync that brings something.
+async fn unused(by: &Client, of: &Client, sync: &mut Syncing) -> bool {
+    by.send_to_device("io.example.knock", json!({of.user_id(): {of.device_id(): {}}})).await;
+    let knocked = |sync: &Value| to_device(sync).iter().any(|event| event["type"] == "io.example.knock");
+    let sync = sync.until("a knock", |sync| knocked(sync).then(|| sync.clone())).await;
+    let types = sync["device_unused_fallback_key_types"].as_array().expect("unused types");
+    types.iter().any(|kind| kind == ALGORITHM)
 }
 
 /// FBK-1, FBK-3 to FBK-6.
@@ -31,20 +35,20 @@ async fn a_fallback_key_is_used_again_and_again_and_then_replaced() {
     let body = json!({"device_keys": keys.signed(), "one_time_keys": one_time, "fallback_keys": first});
     alice.post("/keys/upload", body).await.ok();
     let mut sync = alice.syncing();
-    sync.until("an unused fallback key", |sync| unused(sync).filter(|unused| *unused)).await;
+    assert!(unused(&bob, &alice, &mut sync).await);
 
     assert_eq!(claim(&bob, &alice).await, one_time, "one-time keys come first");
-    assert_eq!(unused(&alice.sync(None).await), Some(true));
+    assert!(unused(&bob, &alice, &mut sync).await);
     assert_eq!(claim(&bob, &alice).await, first);
     assert_eq!(claim(&bob, &alice).await, first, "it is not used up");
-    assert_eq!(unused(&alice.sync(None).await), Some(false));
+    assert!(!unused(&bob, &alice, &mut sync).await);
 
     alice.post("/keys/upload", json!({"fallback_keys": first})).await.ok();
-    assert_eq!(unused(&alice.sync(None).await), Some(false), "the same key again is still a used one");
+    assert!(!unused(&bob, &alice, &mut sync).await, "the same key again is still a used one");
 
     let second = keys.fallback_keys();
     alice.post("/keys/upload", json!({"fallback_keys": second})).await.ok();
-    assert_eq!(unused(&alice.sync(None).await), Some(true));
+    assert!(unused(&bob, &alice, &mut sync).await);
     assert_eq!(claim(&bob, &alice).await, second);
 
     // A fresh one-time key goes before it again.

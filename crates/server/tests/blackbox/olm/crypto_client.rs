@@ -166,18 +166,17 @@ impl CryptoClient {
         }
     }
 
-    /// Waits until `condition` holds; it is looked at after every sync.
-    pub async fn until(&self, what: &str, time: Duration, mut condition: impl AsyncFnMut(&Self) -> bool) {
+    /// Waits until `condition` holds, which else says what is missing; it is looked at after every sync.
+    pub async fn until(&self, what: &str, time: Duration, mut condition: impl AsyncFnMut(&Self) -> Result<(), String>) {
         let mut progress = self.inner.progress.subscribe();
         let began = Instant::now();
         loop {
             progress.mark_unchanged();
-            if condition(self).await {
-                return;
-            }
+            let Err(missing) = condition(self).await else { return };
             let rest = time.saturating_sub(began.elapsed());
             if tokio::time::timeout(rest, progress.changed()).await.is_err() {
-                panic!("{what}: did not come true for {:?} within {time:?}; {}", self.device(), self.report());
+                let report = self.report();
+                panic!("{what}: {:?} did not within {time:?}: {missing}; {report}", self.device());
             }
         }
     }
@@ -204,8 +203,11 @@ impl CryptoClient {
 
     /// Waits until a message with this text is decrypted.
     pub async fn until_message(&self, room: &str, body: &str) -> Message {
-        let found = async |this: &Self| this.messages(room).iter().any(|message| message.body == body);
-        self.until(&format!("the message \"{body}\""), deadline(), found).await;
+        let found = async |this: &Self| {
+            let found = this.messages(room).iter().any(|message| message.body == body);
+            if found { Ok(()) } else { Err("not there".to_owned()) }
+        };
+        self.until(&format!("decrypting \"{body}\""), deadline(), found).await;
         self.messages(room).into_iter().find(|message| message.body == body).expect("the message")
     }
 
