@@ -26,16 +26,19 @@ use crate::harness::{Call, at};
 impl Inner {
     /// Sends everything that waits, and what follows from the answers.
     pub(super) async fn pump(&self) {
-        for _ in 0..10 {
+        let mut last = Vec::new();
+        // Others may claim a key between an upload and the next, which asks for one more: so many times that happens.
+        for _ in 0..1_000 {
             let requests = self.machine().outgoing_requests().await.expect("the machine's requests");
             if requests.is_empty() {
                 return;
             }
-            for request in requests {
+            for request in &requests {
                 self.send_request(request.request_id(), request.request()).await;
             }
+            last = requests;
         }
-        panic!("{} does not come to rest", self.client().user_id());
+        panic!("{} does not come to rest: {last:?}", self.client().user_id());
     }
 
     async fn send_request(&self, id: &TransactionId, request: &AnyOutgoingRequest) {
