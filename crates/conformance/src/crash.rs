@@ -203,7 +203,8 @@ fn numbers(acknowledged: &Acknowledged, kind: &str) -> Vec<u64> {
 /// Checks all that a child acknowledged. Claims are made only if it is the `last` one.
 async fn check(store: &Store, acknowledged: &Acknowledged, last: bool) {
     let user = UserId::parse(&acknowledged["user"][0]).unwrap();
-    let device = store.devices(&user).await.unwrap().remove(0).id;
+    let devices = store.devices(&user).await.unwrap();
+    let device = devices.into_iter().next().expect("the child's device is there").id;
     check_messages(store, acknowledged, &device).await;
     if last {
         check_claims(store, acknowledged, &device).await;
