@@ -27,11 +27,12 @@ pub trait Fixture: 'static {
     async fn open(address: &str) -> SharedStorage;
 }
 
+type Place = Arc<dyn Any + Send + Sync>;
 type Opening<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The engine behind a store, without its type: cases are not generic.
 struct Engine {
-    place: fn() -> Opening<(Arc<dyn Any + Send + Sync>, String)>,
+    place: fn() -> Opening<(Place, String)>,
     open: fn(String) -> Opening<SharedStorage>,
 }
 
@@ -40,7 +41,7 @@ struct Engine {
 pub struct Store {
     // Before `place`: a store is dropped before its data.
     storage: SharedStorage,
-    place: Arc<dyn Any + Send + Sync>,
+    place: Place,
     address: String,
     engine: Arc<Engine>,
     test_name: Arc<str>,
@@ -77,7 +78,7 @@ impl Store {
 
 /// Data that this process has not open.
 pub(crate) struct Vacant {
-    place: Arc<dyn Any + Send + Sync>,
+    place: Place,
     address: String,
     engine: Arc<Engine>,
     test_name: Arc<str>,
@@ -125,7 +126,7 @@ where
                 Box::pin(async {
                     let place = F::place().await;
                     let address = F::address(&place);
-                    (Arc::new(place) as Arc<dyn Any + Send + Sync>, address)
+                    (Arc::new(place) as Place, address)
                 })
             },
             open: |address| Box::pin(async move { F::open(&address).await }),

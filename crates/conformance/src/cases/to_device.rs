@@ -147,7 +147,7 @@ pub async fn an_inbox_is_read_by_span(store: Store) {
     };
     for _ in 0..2 {
         assert_eq!(read(Cursor::START, middle, 100).await, (vec![0.into(), 1.into()], false));
-        assert_eq!(read(Cursor::START, middle, 2).await.1, false, "what is beyond the span is not more");
+        assert!(!read(Cursor::START, middle, 2).await.1, "what is beyond the span is not more");
         assert_eq!(read(Cursor::at(middle), end, 100).await, (vec![2.into()], false));
         assert_eq!(read(Cursor::START, end, 1).await, (vec![0.into()], true));
         assert_eq!(read(Cursor::START, Position::START, 100).await, (vec![], false));
