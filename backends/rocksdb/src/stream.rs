@@ -12,7 +12,7 @@ use olmstead_storage::{
     changes::{ChangeKey, Changed, Horizon},
 };
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// How many positions are reserved at once. A restart skips at most this many.
 const BLOCK: u64 = 16_384;
@@ -34,6 +34,19 @@ struct State {
     recent_keys: usize,
     /// Everything at this position and after, below the horizon, is in `recent`.
     floor: u64,
+    /// Commands whose commits are on disk while an older one's is not: they are answered when the horizon has passed
+    /// them, so that whoever reads after an answer reads what it was about.
+    waiting: BTreeMap<u64, oneshot::Sender<bool>>,
+    /// No horizon will pass what is open: nothing more is answered.
+    abandoned: bool,
+}
+
+/// A commit that is on disk.
+pub(crate) struct Committed {
+    pub(crate) position: Position,
+    pub(crate) changes: Vec<ChangeKey>,
+    /// Told when the horizon has passed the position.
+    pub(crate) done: Option<oneshot::Sender<bool>>,
 }
 
 impl State {
@@ -52,6 +65,8 @@ impl Stream {
             recent: BTreeMap::new(),
             recent_keys: 0,
             floor: reserved.0,
+            waiting: BTreeMap::new(),
+            abandoned: false,
         };
         Self { epoch, state: Mutex::new(state), hint: watch::Sender::new(reserved) }
     }
@@ -71,13 +86,18 @@ impl Stream {
     }
 
     /// Closes positions whose commits are on disk, and moves the horizon.
-    pub(crate) fn retire(&self, commits: impl IntoIterator<Item = (Position, Vec<ChangeKey>)>) {
+    pub(crate) fn retire(&self, commits: impl IntoIterator<Item = Committed>) {
         let mut state = self.state.lock();
-        for (position, keys) in commits {
+        for Committed { position, changes, done } in commits {
             state.open.remove(&position.0);
-            if !keys.is_empty() {
-                state.recent_keys += keys.len();
-                state.recent.insert(position.0, keys);
+            if !changes.is_empty() {
+                state.recent_keys += changes.len();
+                state.recent.insert(position.0, changes);
+            }
+            if let Some(done) = done
+                && !state.abandoned
+            {
+                state.waiting.insert(position.0, done);
             }
         }
         while state.recent_keys > REMEMBERED {
@@ -86,8 +106,21 @@ impl Stream {
             state.floor = position + 1;
         }
         let horizon = state.horizon();
+        let later = state.waiting.split_off(&horizon.0);
+        let passed = std::mem::replace(&mut state.waiting, later);
         drop(state);
         self.announce(horizon);
+        for done in passed.into_values() {
+            // Nobody waits if the request was given up meanwhile.
+            let _ = done.send(true);
+        }
+    }
+
+    /// The store failed: what is open stays open, and who waits for the horizon to pass it is told by the silence.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.abandoned = true;
+        state.waiting.clear();
     }
 
     /// The horizon.
@@ -143,7 +176,7 @@ impl Issued<'_> {
 impl Drop for Issued<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            self.stream.retire([(self.position, Vec::new())]);
+            self.stream.retire([Committed { position: self.position, changes: Vec::new(), done: None }]);
         }
     }
 }
@@ -159,6 +192,10 @@ mod tests {
         Stream::new(Epoch(1), Position(1))
     }
 
+    fn on_disk(position: Position, changes: Vec<ChangeKey>) -> Committed {
+        Committed { position, changes, done: None }
+    }
+
     fn key(name: &str) -> ChangeKey {
         ChangeKey::User(format!("@{name}:example.org").try_into().unwrap())
     }
@@ -170,13 +207,40 @@ mod tests {
         let first = stream.issue(|_| Ok(())).unwrap().keep();
         let second = stream.issue(|_| Ok(())).unwrap().keep();
         assert_eq!(stream.horizon().position, first);
-        stream.retire([(second, vec![key("b")])]);
+        stream.retire([on_disk(second, vec![key("b")])]);
         assert_eq!(stream.horizon().position, first);
-        stream.retire([(first, vec![key("a")])]);
+        stream.retire([on_disk(first, vec![key("a")])]);
         assert_eq!(stream.horizon().position, second.next());
         assert_eq!(stream.changed(first, second.next()), Changed::Keys(vec![key("a"), key("b")]));
         assert_eq!(stream.changed(second, second.next()), Changed::Keys(vec![key("b")]));
         assert_eq!(stream.changed(first, second), Changed::Keys(vec![key("a")]));
+    }
+
+    #[test]
+    fn a_command_is_answered_when_the_horizon_has_passed_it() {
+        let stream = stream();
+        let first = stream.issue(|_| Ok(())).unwrap().keep();
+        let second = stream.issue(|_| Ok(())).unwrap().keep();
+        let (done, mut answer) = oneshot::channel();
+        stream.retire([Committed { position: second, changes: Vec::new(), done: Some(done) }]);
+        assert!(answer.try_recv().is_err(), "an older command is open");
+        stream.retire([on_disk(first, Vec::new())]);
+        assert!(answer.try_recv().unwrap());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_horizon_that_cannot_move() {
+        let stream = stream();
+        let _stuck = stream.issue(|_| Ok(())).unwrap().keep();
+        for abandoned_before in [false, true] {
+            let position = stream.issue(|_| Ok(())).unwrap().keep();
+            let (done, mut answer) = oneshot::channel();
+            stream.retire([Committed { position, changes: Vec::new(), done: Some(done) }]);
+            if !abandoned_before {
+                stream.abandon();
+            }
+            assert_eq!(answer.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        }
     }
 
     #[test]
@@ -217,7 +281,7 @@ mod tests {
         let stream = stream();
         for _ in 0..REMEMBERED + 10 {
             let position = stream.issue(|_| Ok(())).unwrap().keep();
-            stream.retire([(position, vec![key("a")])]);
+            stream.retire([on_disk(position, vec![key("a")])]);
         }
         let horizon = stream.horizon().position;
         assert_eq!(stream.changed(Position(10), horizon), Changed::Everything);

@@ -2,7 +2,8 @@
 //!
 //! A command waits here after it gave its locks back, so commands on the same rows share a sync too. Once a write or a
 //! sync failed nothing is known about what is on disk, so the store refuses every further command until it is opened
-//! anew: an answer must never rest on a commit that may be lost.
+//! anew: an answer must never rest on a commit that may be lost. A command is answered when the horizon has passed its
+//! position too, so a read after the answer sees it, through whatever token.
 
 use std::{io, mem, sync::Arc, thread};
 
@@ -11,7 +12,10 @@ use olmstead_storage::{Result, StorageError, changes::ChangeKey};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use crate::{engine::Engine, stream::Stream};
+use crate::{
+    engine::Engine,
+    stream::{Committed, Stream},
+};
 
 /// A command's wait for the disk. Gives `false` if it cannot be known to be there.
 pub(crate) type Durable = oneshot::Receiver<bool>;
@@ -46,6 +50,7 @@ struct Shared {
 /// The log and its thread.
 pub(crate) struct Wal {
     shared: Arc<Shared>,
+    stream: Arc<Stream>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -54,11 +59,11 @@ impl Wal {
     pub(crate) fn start(engine: Arc<Engine>, stream: Arc<Stream>, sync: bool) -> io::Result<Self> {
         let state = State { standing: Standing::Open, waiting: Vec::new(), syncing: false, stop: false };
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
-        let for_thread = Arc::clone(&shared);
+        let for_thread = (Arc::clone(&shared), Arc::clone(&stream));
         let thread = thread::Builder::new()
             .name("rocksdb-wal".to_owned())
-            .spawn(move || run(&for_thread, &engine, &stream, sync))?;
-        Ok(Self { shared, thread: Some(thread) })
+            .spawn(move || run(&for_thread.0, &engine, &for_thread.1, sync))?;
+        Ok(Self { shared, stream, thread: Some(thread) })
     }
 
     /// Refuses if the store is closed or failed.
@@ -89,6 +94,7 @@ impl Wal {
     /// A write failed: it may or may not be in the log.
     pub(crate) fn fail(&self) {
         self.shared.state.lock().standing = Standing::Failed;
+        self.stream.abandon();
     }
 
     /// Takes no further commands, and gives the wait for those that were taken.
@@ -144,10 +150,14 @@ fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
         let good = result.is_ok() && !failed_before;
         let mut waiters = Vec::with_capacity(commits.len());
         if good {
-            stream.retire(commits.into_iter().filter_map(|commit| {
-                waiters.push(commit.done);
-                Some((commit.position?, commit.changes))
-            }));
+            let mut committed = Vec::with_capacity(commits.len());
+            for Commit { position, changes, done } in commits {
+                match position {
+                    Some(position) => committed.push(Committed { position, changes, done: Some(done) }),
+                    None => waiters.push(done),
+                }
+            }
+            stream.retire(committed);
         } else {
             // Their positions stay open: the horizon must not pass a commit that may come back after a restart.
             waiters.extend(commits.into_iter().map(|commit| commit.done));
@@ -156,6 +166,7 @@ fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
         state.syncing = false;
         if result.is_err() {
             state.standing = Standing::Failed;
+            stream.abandon();
         }
         drop(state);
         for waiter in waiters {
