@@ -8,3 +8,4 @@
 mod e2ee;
 mod harness;
 mod olm;
+mod rules;
