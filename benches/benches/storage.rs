@@ -86,7 +86,10 @@ impl Bench {
     fn upload(&self, device: &DeviceRef, count: u64) {
         let keys = (0..count).map(|_| {
             let id = self.next();
-            let key = format!(r#"{{"key":"{id:043}","signatures":{{"{}":{{"ed25519:DEVICE":"{id:086}"}}}}}}"#, device.user_id);
+            let key = format!(
+                r#"{{"key":"{id:043}","signatures":{{"{}":{{"ed25519:DEVICE":"{id:086}"}}}}}}"#,
+                device.user_id
+            );
             (format!("signed_curve25519:{id:011}"), RawJson::from_text(key).unwrap())
         });
         let upload = KeysUpload {
@@ -106,9 +109,7 @@ fn claim_one_key(bencher: Bencher<'_, '_>, engine: Engine) {
     bench.upload(&device, 20_000);
     let want =
         ClaimWant { user_id: device.user_id, device_id: device.device_id, algorithm: "signed_curve25519".to_owned() };
-    bencher.bench_local(|| {
-        bench.runtime.block_on(bench.storage.claim_keys(std::slice::from_ref(&want))).unwrap()
-    });
+    bencher.bench_local(|| bench.runtime.block_on(bench.storage.claim_keys(std::slice::from_ref(&want))).unwrap());
 }
 
 #[divan::bench(args = ENGINES)]
@@ -121,7 +122,8 @@ fn top_up_of_50_keys(bencher: Bencher<'_, '_>, engine: Engine) {
 #[divan::bench(args = ENGINES)]
 fn to_device_to_100_devices(bencher: Bencher<'_, '_>, engine: Engine) {
     let bench = Bench::new(engine);
-    let event = RawJson::from_text(r#"{"sender":"@a:bench.example","type":"m.dummy","content":{}}"#.to_owned()).unwrap();
+    let event =
+        RawJson::from_text(r#"{"sender":"@a:bench.example","type":"m.dummy","content":{}}"#.to_owned()).unwrap();
     let messages: Vec<_> = (0..100)
         .map(|_| {
             let device = bench.device();
@@ -136,11 +138,7 @@ fn facts_of_an_empty_sync(bencher: Bencher<'_, '_>, engine: Engine) {
     let bench = Bench::new(engine);
     let device = bench.device();
     let horizon = bench.runtime.block_on(bench.storage.horizon()).unwrap();
-    let query = SyncQuery {
-        device,
-        since: Some(horizon.position),
-        inbox_from: Cursor::at(horizon.position),
-        inbox_limit: 100,
-    };
+    let query =
+        SyncQuery { device, since: Some(horizon.position), inbox_from: Cursor::at(horizon.position), inbox_limit: 100 };
     bencher.bench_local(|| bench.runtime.block_on(bench.storage.sync_facts(&query)).unwrap());
 }

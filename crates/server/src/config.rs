@@ -198,7 +198,8 @@ impl Config {
         if self.listen.is_empty() {
             return Err(ServerError::Config("listen names no address".to_owned()));
         }
-        if self.registration.mode == RegistrationMode::Token && self.registration.token.as_deref().unwrap_or("").is_empty()
+        if self.registration.mode == RegistrationMode::Token
+            && self.registration.token.as_deref().unwrap_or("").is_empty()
         {
             return Err(ServerError::Config(
                 "registration.mode is \"token\", but registration.token is not set".to_owned(),
@@ -258,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names_and_leaves_the_rest() {
-        let config = from_file("server_name = \"a.example\"\nlisten = [\"0.0.0.0:1\"]\n[rooms]\ndefault_version = \"11\"\n");
+        let config =
+            from_file("server_name = \"a.example\"\nlisten = [\"0.0.0.0:1\"]\n[rooms]\ndefault_version = \"11\"\n");
         let config = config.unwrap();
         assert_eq!((config.server_name.as_str(), config.rooms.default_version.as_str()), ("a.example", "11"));
         assert!(config.limits.enabled);

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use olmstead_domain::{
-    backup::{
-        BackupBody, BackupError, BackupVersion, KeyBackupData, check_session_id, parse_room, parse_rooms,
-    },
+    backup::{BackupBody, BackupError, BackupVersion, KeyBackupData, check_session_id, parse_room, parse_rooms},
     json::RawJson,
 };
 use olmstead_storage::backups::{
@@ -19,7 +17,9 @@ use crate::{Context, Refusal, Result, ServiceError};
 impl From<BackupError> for ServiceError {
     fn from(error: BackupError) -> Self {
         match error {
-            BackupError::WrongVersion { current } => Self::WrongRoomKeysVersion { current_version: current.to_string() },
+            BackupError::WrongVersion { current } => {
+                Self::WrongRoomKeysVersion { current_version: current.to_string() }
+            }
             _ => Self::domain(error.kind(), error),
         }
     }
@@ -162,12 +162,22 @@ impl<'a> Scope<'a> {
 ///
 /// # Errors
 /// [`ServiceError::WrongRoomKeysVersion`], [`Refusal::NotFound`], or the refusals of the data's checks.
-pub async fn put_keys(cx: &Context, user_id: &UserId, which: &str, scope: Scope<'_>, body: &RawJson) -> Result<Updated> {
+pub async fn put_keys(
+    cx: &Context,
+    user_id: &UserId,
+    which: &str,
+    scope: Scope<'_>,
+    body: &RawJson,
+) -> Result<Updated> {
     let keys = match scope {
         Scope::All => parse_rooms(body.as_raw())?
             .into_iter()
             .flat_map(|(room_id, sessions)| {
-                sessions.into_iter().map(move |(session_id, data)| BackupKey { room_id: room_id.clone(), session_id, data })
+                sessions.into_iter().map(move |(session_id, data)| BackupKey {
+                    room_id: room_id.clone(),
+                    session_id,
+                    data,
+                })
             })
             .collect(),
         Scope::Room(room_id) => parse_room(body.as_raw())?
@@ -231,7 +241,10 @@ pub async fn session_key(
     session_id: &str,
 ) -> Result<KeyBackupData> {
     let keys = read(cx, user_id, which, Scope::Session(room_id, session_id)).await?;
-    keys.into_iter().next().map(|key| key.data).ok_or_else(|| ServiceError::not_found("There is no key of this session."))
+    keys.into_iter()
+        .next()
+        .map(|key| key.data)
+        .ok_or_else(|| ServiceError::not_found("There is no key of this session."))
 }
 
 async fn read(cx: &Context, user_id: &UserId, which: &str, scope: Scope<'_>) -> Result<Vec<BackupKey>> {

@@ -43,11 +43,11 @@ pub async fn claim(cx: &Context, request: Request) -> Result<Response> {
             response.failures.entry(user_id.server_name().to_owned()).or_insert_with(unreachable);
             continue;
         }
-        wants.extend(
-            devices
-                .into_iter()
-                .map(|(device_id, algorithm)| ClaimWant { user_id: user_id.clone(), device_id, algorithm }),
-        );
+        wants.extend(devices.into_iter().map(|(device_id, algorithm)| ClaimWant {
+            user_id: user_id.clone(),
+            device_id,
+            algorithm,
+        }));
     }
     if wants.is_empty() {
         return Ok(response);

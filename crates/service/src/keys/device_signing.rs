@@ -72,7 +72,10 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
             PutCrossSigningOutcome::Stored => return Ok(()),
             PutCrossSigningOutcome::Stale => {}
             PutCrossSigningOutcome::KeyIsDeviceId => {
-                return Err(ServiceError::refused(Refusal::Forbidden, "A public key is the id of one of your devices."));
+                return Err(ServiceError::refused(
+                    Refusal::Forbidden,
+                    "A public key is the id of one of your devices.",
+                ));
             }
         }
     }
@@ -82,7 +85,8 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
 /// What the upload comes to on the keys as they are now.
 async fn plan(cx: &Context, user_id: &UserId, upload: &CrossSigningUpload) -> Result<(u64, UploadPlan)> {
     let stored = cx.storage.cross_signing_keys(user_id).await?;
-    let keyed = cx.storage.query_keys(&[KeyQuery { user_id: user_id.to_owned(), device_ids: Vec::new() }], None).await?;
+    let keyed =
+        cx.storage.query_keys(&[KeyQuery { user_id: user_id.to_owned(), device_ids: Vec::new() }], None).await?;
     let mut devices: BTreeMap<OwnedDeviceId, Option<RawJson>> =
         cx.storage.devices(user_id).await?.into_iter().map(|device| (device.id.device_id, None)).collect();
     for row in keyed.into_iter().flat_map(|keys| keys.devices) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use olmstead_domain::{
     json::RawJson,
     keys::{
-        KeysError, KeyUsage, Signer,
+        KeyUsage, KeysError, Signer,
         signatures::{Target, accept},
     },
 };
@@ -62,7 +62,8 @@ pub async fn upload(cx: &Context, user_id: &UserId, request: Request) -> Result<
     // What is to be stored, and which entry it is of.
     let (mut signatures, mut entries) = (Vec::new(), Vec::new());
     for (target_user, objects) in request {
-        let other = if target_user == user_id { None } else { Some(others_keys(cx, user_id, &target_user, &objects).await?) };
+        let other =
+            if target_user == user_id { None } else { Some(others_keys(cx, user_id, &target_user, &objects).await?) };
         let keys = other.as_ref().unwrap_or(&own);
         let cross_signing = read_stored(&target_user, &keys.cross_signing)?;
         let devices: BTreeMap<OwnedDeviceId, RawJson> =

@@ -21,7 +21,13 @@ pub(super) struct Version {
 
 type Body = RawBody<BACKUP_BODY_LIMIT>;
 
-async fn put(app: &App, auth: &Auth<SuspendedToo>, version: &Version, scope: Scope<'_>, body: &Body) -> ApiResult<Json<Updated>> {
+async fn put(
+    app: &App,
+    auth: &Auth<SuspendedToo>,
+    version: &Version,
+    scope: Scope<'_>,
+    body: &Body,
+) -> ApiResult<Json<Updated>> {
     let body = parse_json(&body.0, Missing::BadJson)?;
     Ok(Json(backups::put_keys(&app.cx, &auth.device.user_id, &version.version, scope, &body).await?))
 }

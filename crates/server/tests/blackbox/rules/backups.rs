@@ -36,7 +36,8 @@ async fn the_better_key_stays() {
     let [alice] = Server::shared().await.users(["alice"]).await;
     let version = new_version(&alice).await;
     // From worst to best.
-    let ladder = [key(9, 9, false), key(9, 3, false), key(2, 5, false), key(8, 8, true), key(8, 1, true), key(0, 7, true)];
+    let ladder =
+        [key(9, 9, false), key(9, 3, false), key(2, 5, false), key(8, 8, true), key(8, 1, true), key(0, 7, true)];
     for (place, worse) in ladder.iter().enumerate() {
         for better in &ladder[place..] {
             let session = format!("s{place}/+={}", better["session_data"]["ciphertext"]);

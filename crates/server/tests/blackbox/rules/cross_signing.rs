@@ -19,7 +19,9 @@ async fn identity(of: &Client) -> CrossSigning {
 
 fn signers(object: &Value) -> Vec<String> {
     let users = object["signatures"].as_object().into_iter().flatten();
-    users.flat_map(|(user, keys)| keys.as_object().into_iter().flatten().map(move |(key, _)| format!("{user} {key}"))).collect()
+    users
+        .flat_map(|(user, keys)| keys.as_object().into_iter().flatten().map(move |(key, _)| format!("{user} {key}")))
+        .collect()
 }
 
 /// XS-6, XS-7, XS-8: no authentication for first keys nor for the same again, but for others.

@@ -132,7 +132,9 @@ async fn a_waiting_sync_is_woken() {
     let mut syncing = bob.syncing();
     syncing.now().await;
     let waiting = tokio::spawn(async move {
-        let user = syncing.until("a message", |sync| (!crate::harness::to_device(sync).is_empty()).then(|| sync.clone())).await;
+        let user = syncing
+            .until("a message", |sync| (!crate::harness::to_device(sync).is_empty()).then(|| sync.clone()))
+            .await;
         drop(user);
         syncing
     });

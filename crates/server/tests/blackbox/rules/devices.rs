@@ -56,7 +56,11 @@ async fn a_refresh_can_be_repeated_until_it_is_used() {
     let phone: Client = alice.with_token(second["access_token"].as_str().unwrap());
     assert_eq!(phone.get("/account/whoami").await.ok()["device_id"], "PHONE");
     refresh(&first["refresh_token"]).await.error(401, "M_UNKNOWN_TOKEN");
-    alice.with_token(first["access_token"].as_str().unwrap()).get("/account/whoami").await.error(401, "M_UNKNOWN_TOKEN");
+    alice
+        .with_token(first["access_token"].as_str().unwrap())
+        .get("/account/whoami")
+        .await
+        .error(401, "M_UNKNOWN_TOKEN");
 }
 
 /// DEV-17: a new password logs the other devices out.

@@ -70,7 +70,11 @@ async fn an_oversized_body_is_refused() {
 async fn encoded_paths_name_the_right_thing() {
     let [alice] = Server::shared().await.users(["alice"]).await;
     for kind in ["a/b", "a%2Fb", "a+b=c", "ä ö"] {
-        let path = format!("/user/{}/account_data/{}", crate::harness::segment(alice.user_id()), crate::harness::segment(kind));
+        let path = format!(
+            "/user/{}/account_data/{}",
+            crate::harness::segment(alice.user_id()),
+            crate::harness::segment(kind)
+        );
         alice.put(&path, json!({"kind": kind})).await.ok();
         assert_eq!(alice.get(&path).await.ok()["kind"], kind);
     }

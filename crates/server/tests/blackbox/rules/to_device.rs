@@ -12,7 +12,11 @@ async fn send(by: &Client, transaction: &str, to: &Client, number: usize) {
 }
 
 fn numbers(sync: &Value) -> Vec<u64> {
-    to_device(sync).iter().filter(|event| event["type"] == KIND).filter_map(|event| event["content"]["number"].as_u64()).collect()
+    to_device(sync)
+        .iter()
+        .filter(|event| event["type"] == KIND)
+        .filter_map(|event| event["content"]["number"].as_u64())
+        .collect()
 }
 
 /// TD-5 to TD-9: at most a hundred at a time, in order, again until acknowledged, and never after.
