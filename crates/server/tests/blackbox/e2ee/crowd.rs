@@ -10,7 +10,7 @@
 //! - no to-device message is lost, damaged or comes twice: none fails to decrypt;
 //! - devices that have gone are forgotten by everybody, and who left is sent nothing more.
 //!
-//! `BLACKBOX_USERS`, `BLACKBOX_DEVICES`, `BLACKBOX_ROUNDS` and `BLACKBOX_KILLS` change the size.
+//! `BLACKBOX_USERS`, `BLACKBOX_DEVICES` (of each), `BLACKBOX_ROUNDS` and `BLACKBOX_KILLS` (in each round) change the size.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +42,7 @@ async fn everyone_decrypts_every_message_once_while_devices_come_and_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everyone_decrypts_every_message_once_though_the_server_is_killed() {
     let Some(server) = Server::process().await else { return };
-    Crowd::gather(server, Scale::chosen(setting("BLACKBOX_KILLS", 1))).await.live().await;
+    Crowd::gather(server, Scale::chosen(setting("BLACKBOX_KILLS", 2))).await.live().await;
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ impl Scale {
         Self {
             users: setting("BLACKBOX_USERS", 30).max(4),
             devices: setting("BLACKBOX_DEVICES", 2).max(2),
-            rounds: setting("BLACKBOX_ROUNDS", 1).max(1),
+            rounds: setting("BLACKBOX_ROUNDS", 2).max(1),
             kills,
         }
     }
@@ -326,7 +326,9 @@ impl Crowd {
                 decrypted += 1;
             }
         }
-        println!("{} messages, {} devices, {decrypted} decryptions", sent.len(), self.devices().len());
+        let (messages, devices, repeats) = (sent.len(), self.devices().len(), self.server.repeats());
+        println!("{messages} messages, {devices} devices, {decrypted} decryptions, {repeats} requests sent again");
+        assert!(self.scale.kills == 0 || repeats > 0, "killing the server was not noticed");
     }
 
     fn say(&self, what: &str) {

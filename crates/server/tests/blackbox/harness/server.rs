@@ -1,7 +1,10 @@
 //! A server to test.
 
 use std::{
-    sync::{Arc, Mutex, Weak},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ pub struct Server {
     running: Arc<Running>,
     /// Counts starts, so that who waits for a killed server hears of its return.
     starts: watch::Receiver<u64>,
+    /// Counts requests that were sent again.
+    repeats: Arc<AtomicU64>,
 }
 
 enum Running {
@@ -110,7 +115,7 @@ impl Server {
         // A client of its own for every test: its connections live on the test's runtime.
         let http =
             reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
-        Self { base: base.trim_end_matches('/').to_owned(), http, running, starts }
+        Self { base: base.trim_end_matches('/').to_owned(), http, running, starts, repeats: Arc::default() }
     }
 
     /// The base URL, without a slash at the end.
@@ -122,8 +127,14 @@ impl Server {
         &self.http
     }
 
-    /// Completes when the server was started again, or after `time`.
+    /// How many requests patient clients have sent again.
+    pub fn repeats(&self) -> u64 {
+        self.repeats.load(Ordering::Relaxed)
+    }
+
+    /// A request has to be sent again: completes when the server was started again, or after `time`.
     pub(super) async fn come_back(&self, time: Duration) {
+        self.repeats.fetch_add(1, Ordering::Relaxed);
         let mut starts = self.starts.clone();
         starts.mark_unchanged();
         // Nobody may start it again: then only the time ends the wait.
