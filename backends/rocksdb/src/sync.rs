@@ -34,7 +34,7 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
     };
     Ok(Some(SyncFacts {
         horizon,
-        memberships: memberships(reads, &device.user_id, to)?,
+        memberships: memberships(reads, &device.user_id, query.since.unwrap_or(Position::END), to)?,
         inbox: to_device::inbox(reads, device, query.inbox_from, to, query.inbox_limit)?,
         key_counts: Pools::read(reads, device)?.counts(),
         key_counts_changed: pools::counts_changed_at(reads, device)?,

@@ -232,10 +232,10 @@ async fn state_is_read_at_any_place() {
     let changes = store.membership_changes(room_id, second, second.next()).await.unwrap();
     assert_eq!((changes[0].from, changes[0].to), (Some(Membership::Invite), Membership::Join));
 
-    let as_of = store.memberships(&bob(), second).await.unwrap();
+    let as_of = store.memberships(&bob(), Position::END, second).await.unwrap();
     assert_eq!((as_of[0].membership, as_of[0].encrypted_at), (Membership::Invite, None));
-    assert!(store.memberships(&bob(), created).await.unwrap().is_empty());
-    let now = store.memberships(&bob(), second.next()).await.unwrap();
+    assert!(store.memberships(&bob(), Position::END, created).await.unwrap().is_empty());
+    let now = store.memberships(&bob(), Position::END, second.next()).await.unwrap();
     assert_eq!((now[0].membership, now[0].last_event, now[0].last_membership), (Membership::Join, second, second));
 
     let strangers = [user_id!("@carol:example.org").to_owned(), bob()];
@@ -300,7 +300,7 @@ async fn a_room_is_forgotten_until_the_next_invite() {
     fixture.append(vec![leave]).await;
     assert!(fixture.store.forget_room(&fixture.room_id, &bob()).await.unwrap());
     assert!(fixture.store.forget_room(&fixture.room_id, &bob()).await.unwrap());
-    assert!(fixture.store.memberships(&bob(), Position::END).await.unwrap().is_empty());
+    assert!(fixture.store.memberships(&bob(), Position::END, Position::END).await.unwrap().is_empty());
     assert!(fixture.store.membership(&fixture.room_id, &bob()).await.unwrap().is_none());
     let invite =
         fixture.event("@alice:example.org", "m.room.member", Some("@bob:example.org"), json!({"membership": "invite"}));

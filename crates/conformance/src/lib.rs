@@ -217,6 +217,7 @@ macro_rules! conformance_suite {
                 the_last_activity_of_a_room_is_kept
                 one_membership_is_read
                 a_room_is_forgotten_until_the_next_invitation
+                the_end_of_a_forgotten_room_is_told_to_who_was_away
                 rooms_are_shared_by_those_joined
                 invited_users_share_if_asked
                 a_shared_room_may_have_to_be_encrypted

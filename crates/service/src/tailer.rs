@@ -163,7 +163,7 @@ impl Touched {
 
 /// Rooms whose members may see a user's keys and presence. Members of a room see the keys of those they invited too.
 async fn rooms_of(cx: &Context, user_id: &UserId) -> Result<impl Iterator<Item = OwnedRoomId>> {
-    let rooms = cx.storage.memberships(user_id, Position::END).await?;
+    let rooms = cx.storage.memberships(user_id, Position::END, Position::END).await?;
     Ok(rooms
         .into_iter()
         .filter(|room| matches!(room.membership, Membership::Join | Membership::Invite))

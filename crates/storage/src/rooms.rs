@@ -251,8 +251,14 @@ pub trait Rooms: Send + Sync {
     async fn membership_changes(&self, room_id: &RoomId, from: Position, to: Position)
     -> Result<Vec<MembershipChange>>;
 
-    /// Every room the user has (had) anything to do with, as of strictly before `to`; forgotten rooms are left out.
-    async fn memberships(&self, user_id: &UserId, to: Position) -> Result<Vec<RoomMembership>>;
+    /// Every room the user has (had) anything to do with, as of strictly before `to`. Forgotten rooms are left out, but for
+    /// those the user stopped being in at `forgotten_from` or after: who last looked before has to be told of the end.
+    async fn memberships(
+        &self,
+        user_id: &UserId,
+        forgotten_from: Position,
+        to: Position,
+    ) -> Result<Vec<RoomMembership>>;
 
     /// The user's standing in one room, now.
     async fn membership(&self, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>>;

@@ -63,8 +63,18 @@ pub(super) fn changes(
     Ok(changes)
 }
 
-/// Every room the user has to do with, as of strictly before `to`, in order of their ids.
-pub(crate) fn memberships(reads: &impl Reads, user_id: &UserId, to: Position) -> Result<Vec<RoomMembership>> {
+/// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that the
+/// user stopped being in at `forgotten_from` or after.
+pub(crate) fn memberships(
+    reads: &impl Reads,
+    user_id: &UserId,
+    forgotten_from: Position,
+    to: Position,
+) -> Result<Vec<RoomMembership>> {
+    let is_listed = |row: &MembershipRow| {
+        let was_inside = matches!(row.previous, Some(Membership::Join | Membership::Invite | Membership::Knock));
+        !row.forgotten || (was_inside && row.cursor().position >= forgotten_from)
+    };
     let prefix = Key::new(Table::Membership).text(user_id);
     let mut found = Vec::new();
     for row in reads.scan(Span::prefix(&prefix))? {
@@ -76,7 +86,7 @@ pub(crate) fn memberships(reads: &impl Reads, user_id: &UserId, to: Position) ->
         } else {
             version_before(reads, user_id, &room_id, Cursor::at(to))?
         };
-        found.extend(row.filter(|row| !row.forgotten).map(|row| (room_id, row)));
+        found.extend(row.filter(is_listed).map(|row| (room_id, row)));
     }
     complete(reads, found, to)
 }

@@ -113,9 +113,14 @@ impl Rooms for RocksStore {
         self.read_view(move |view, _| members::changes(view, &room_id, from, to)).await
     }
 
-    async fn memberships(&self, user_id: &UserId, to: Position) -> Result<Vec<RoomMembership>> {
+    async fn memberships(
+        &self,
+        user_id: &UserId,
+        forgotten_from: Position,
+        to: Position,
+    ) -> Result<Vec<RoomMembership>> {
         let user_id = user_id.to_owned();
-        self.read_view(move |view, _| memberships(view, &user_id, to)).await
+        self.read_view(move |view, _| memberships(view, &user_id, forgotten_from, to)).await
     }
 
     async fn membership(&self, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>> {

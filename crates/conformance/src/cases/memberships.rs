@@ -178,13 +178,14 @@ pub async fn a_user_sees_all_rooms_as_of_a_position(store: Store) {
     }
     for user in [&alice, &bob] {
         for horizon in &horizons {
-            let found: Vec<_> = store.memberships(user, *horizon).await.unwrap().iter().map(summary).collect();
+            let found: Vec<_> =
+                store.memberships(user, Position::END, *horizon).await.unwrap().iter().map(summary).collect();
             let expected: Vec<_> =
                 rooms.iter().filter_map(|room| expected_summary(room, user, Cursor::at(*horizon))).collect();
             assert_same(found, expected);
         }
     }
-    assert!(store.memberships(&user_id("nobody"), Position::END).await.unwrap().is_empty());
+    assert!(store.memberships(&user_id("nobody"), Position::END, Position::END).await.unwrap().is_empty());
 }
 
 /// The last event, membership change and ephemeral change of each room are told, also to those who left.
@@ -196,7 +197,7 @@ pub async fn the_last_activity_of_a_room_is_kept(store: Store) {
     quiet.join(&store, &bob).await;
     let said = room.say(&store, &alice, "hello").await;
     let of = async |user: &UserId, room: &TestRoom| {
-        let all = store.memberships(user, store.position().await).await.unwrap();
+        let all = store.memberships(user, Position::END, store.position().await).await.unwrap();
         all.into_iter().find(|membership| membership.room_id == room.id).unwrap()
     };
     for user in [&alice, &bob] {
@@ -247,7 +248,7 @@ pub async fn a_room_is_forgotten_until_the_next_invitation(store: Store) {
     let (alice, bob) = (store.user("alice").await, store.user("bob").await);
     let mut room = TestRoom::create(&store, &alice).await;
     let listed = async |store: &Store| {
-        let all = store.memberships(&bob, store.position().await).await.unwrap();
+        let all = store.memberships(&bob, Position::END, store.position().await).await.unwrap();
         all.len() == 1
     };
     room.by_creator(&store, Action::Invite, &bob).await;
@@ -262,7 +263,11 @@ pub async fn a_room_is_forgotten_until_the_next_invitation(store: Store) {
     assert!(store.forget_room(&room.id, &bob).await.unwrap(), "forgetting again is harmless");
     let store = store.reopen().await;
     assert!(!listed(&store).await);
-    assert_eq!(store.memberships(&alice, store.position().await).await.unwrap().len(), 1, "others do not forget");
+    assert_eq!(
+        store.memberships(&alice, Position::END, store.position().await).await.unwrap().len(),
+        1,
+        "others do not forget"
+    );
     assert_eq!(store.members(&room.id, None).await.unwrap().len(), 2, "the room does not forget");
     room.by_creator(&store, Action::Invite, &bob).await;
     assert!(listed(&store).await);
@@ -272,6 +277,21 @@ pub async fn a_room_is_forgotten_until_the_next_invitation(store: Store) {
     room.by_creator(&store, Action::Unban, &bob).await;
     room.join(&store, &bob).await;
     assert!(listed(&store).await);
+}
+
+/// Whoever looked before the user left a room hears of the end, though it was forgotten since; nobody else does.
+pub async fn the_end_of_a_forgotten_room_is_told_to_who_was_away(store: Store) {
+    let (alice, bob) = (store.user("alice").await, store.user("bob").await);
+    let mut room = TestRoom::create(&store, &alice).await;
+    room.join(&store, &bob).await;
+    let inside = store.position().await;
+    room.leave(&store, &bob).await;
+    let outside = store.position().await;
+    assert!(store.forget_room(&room.id, &bob).await.unwrap());
+    let listed = async |from| store.memberships(&bob, from, store.position().await).await.unwrap().len();
+    assert_eq!((listed(inside).await, listed(outside).await, listed(Position::END).await), (1, 0, 0));
+    room.by_creator(&store, Action::Ban, &bob).await;
+    assert_eq!(listed(outside).await, 0, "a ban is not the end of a room that was forgotten");
 }
 
 async fn sharing(

@@ -229,7 +229,7 @@ impl Model {
             .filter(|room| self.once_forgotten.contains(&(*room, user)) && !now)
             .map(|room| &self.rooms[room].id)
             .collect();
-        let found = store.memberships(&self.users[user], to).await.unwrap();
+        let found = store.memberships(&self.users[user], Position::END, to).await.unwrap();
         let found: BTreeSet<Row> = found.iter().map(row).filter(|row| !left_out.contains(&row.0)).collect();
         let expected = (0..ROOMS)
             .filter(|room| !self.forgotten.contains(&(*room, user)) && !left_out.contains(&self.rooms[*room].id))

@@ -33,8 +33,10 @@ pub async fn changes(cx: &Context, user_id: &UserId, from: &str, to: &str) -> Re
     if span.0 >= span.1 {
         return Ok(KeyChanges::default());
     }
-    let (memberships, mut key_changes) =
-        tokio::try_join!(cx.storage.memberships(user_id, span.1), cx.storage.device_list_changes(span.0, span.1),)?;
+    let (memberships, mut key_changes) = tokio::try_join!(
+        cx.storage.memberships(user_id, span.0, span.1),
+        cx.storage.device_list_changes(span.0, span.1),
+    )?;
     key_changes.retain(|user_id| is_listable_user(user_id));
     let own = key_changes.iter().position(|other| other == user_id).map(|index| key_changes.swap_remove(index));
     let mut changed = if key_changes.is_empty() {

@@ -122,7 +122,7 @@ pub async fn joined_rooms(cx: &Context, user_id: &UserId) -> Result<Vec<OwnedRoo
 }
 
 async fn rooms_with(cx: &Context, user_id: &UserId, wanted: &[Membership]) -> Result<Vec<OwnedRoomId>> {
-    let memberships = cx.storage.memberships(user_id, Position::END).await?;
+    let memberships = cx.storage.memberships(user_id, Position::END, Position::END).await?;
     Ok(memberships
         .into_iter()
         .filter(|membership| wanted.contains(&membership.membership))
