@@ -49,13 +49,32 @@ fn too_large(limit: usize) -> ApiError {
 
 /// Parses a JSON body with the spec's distinctions (GEN-5). An empty body counts as `{}`, as clients send it.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8], missing: Missing) -> Result<T, ApiError> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| {
-        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
-            return ApiError::refused(Refusal::NotJson, "The body is not JSON.");
-        }
-        json_error(&error.to_string(), missing)
-    })
+    let text = utf8(body)?;
+    let text = if text.bytes().all(|byte| byte.is_ascii_whitespace()) { "{}" } else { text };
+    serde_json::from_str(text)
+        .map_err(|error| if is_json(text) { json_error(&error.to_string(), missing) } else { not_json() })
+}
+
+/// A body as text. Asked of all of it at once: a parser does not look at bytes of members it has no use for.
+fn utf8(body: &[u8]) -> Result<&str, ApiError> {
+    std::str::from_utf8(body).map_err(|_| not_json())
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+fn not_json() -> ApiError {
+    ApiError::refused(Refusal::NotJson, "The body is not JSON.")
+}
+
+/// Refuses an array as the body: a struct also reads an array of its members, which no request is.
+fn refuse_array(body: &[u8]) -> Result<(), ApiError> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return Ok(());
+    }
+    let bad = ApiError::refused(Refusal::BadJson, "The body must be a JSON object.");
+    Err(if is_json(utf8(body)?) { bad } else { not_json() })
 }
 
 /// A well-formed JSON of the wrong shape, in the words of the deserialiser without its line and column.
@@ -80,11 +99,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
-        // A struct also reads an array of its members, which no request is.
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        if first == Some(&b'[') && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() {
-            return Err(ApiError::refused(Refusal::BadJson, "The body must be a JSON object."));
-        }
+        refuse_array(&bytes)?;
         Ok(Self(parse_json(&bytes, Missing::MissingParam)?))
     }
 }
@@ -155,9 +170,11 @@ impl<T: IncomingRequest, S: Send + Sync> FromRequest<S> for Ruma<T> {
             .map_err(|_| ApiError::refused(Refusal::InvalidParam, "The path is not right."))?;
         let arguments: Vec<&str> = path.iter().map(|(_, value)| value).collect();
         let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
-        let has_json_body = T::METHOD != axum::http::Method::GET && !bytes.is_empty();
-        if has_json_body && serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err() {
-            return Err(ApiError::refused(Refusal::NotJson, "The body is not JSON."));
+        if T::METHOD != axum::http::Method::GET && !bytes.is_empty() {
+            refuse_array(&bytes)?;
+            if !is_json(utf8(&bytes)?) {
+                return Err(not_json());
+            }
         }
         let request = http::Request::from_parts(parts, &bytes[..]);
         T::try_from_http_request(request, &arguments)
