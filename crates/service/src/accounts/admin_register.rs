@@ -74,6 +74,14 @@ pub async fn create(cx: &Context, wish: AdminRegistration) -> Result<NewLogin> {
     Ok(NewLogin { user_id, device_id, tokens: issued })
 }
 
+/// Whether there is a shared secret to register with.
+///
+/// # Errors
+/// [`Refusal::Unrecognized`] when there is none.
+pub fn check_on(cx: &Context) -> Result<()> {
+    secret(cx).map(drop)
+}
+
 fn secret(cx: &Context) -> Result<&str> {
     let secret = cx.config.registration_shared_secret.as_deref().filter(|secret| !secret.is_empty());
     secret.ok_or_else(|| ServiceError::refused(Refusal::Unrecognized, "Registration by shared secret is off."))

@@ -7,17 +7,16 @@ use serde_json::{Map, Value, json};
 use crate::{
     App,
     error::ApiResult,
-    extract::{Json, JsonBody},
+    extract::{Json, Missing, RawBody, parse_json},
 };
 
 pub(super) async fn get(State(app): State<App>) -> ApiResult<Json<Value>> {
     Ok(Json(json!({"nonce": admin_register::nonce(&app.cx).await?})))
 }
 
-pub(super) async fn post(
-    State(app): State<App>,
-    JsonBody(wish): JsonBody<AdminRegistration>,
-) -> ApiResult<Json<Map<String, Value>>> {
+pub(super) async fn post(State(app): State<App>, RawBody(body): RawBody) -> ApiResult<Json<Map<String, Value>>> {
+    admin_register::check_on(&app.cx)?;
+    let wish: AdminRegistration = parse_json(&body, Missing::MissingParam)?;
     let login = admin_register::create(&app.cx, wish).await?;
     Ok(Json(super::login_members(&app.cx, &login)))
 }
