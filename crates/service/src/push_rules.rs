@@ -8,12 +8,14 @@ use ruma::{
     UserId,
     push::{Action, AnyPushRule, NewPushRule, RuleKind, Ruleset},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{Context, Refusal, Result, ServiceError, account_data};
 
 /// The type of the account data.
 pub const TYPE: &str = "m.push_rules";
+/// The kinds of rules.
+const KINDS: [&str; 5] = ["override", "content", "room", "sender", "underride"];
 /// The most bytes all rules of a user may take as JSON.
 const MAX_RULES: usize = 1024 * 1024;
 
@@ -31,7 +33,21 @@ pub async fn all(cx: &Context, user_id: &UserId) -> Result<Ruleset> {
 /// # Errors
 /// Never for rules that came from JSON.
 pub fn content(rules: &Ruleset) -> Result<RawJson> {
-    RawJson::from_value(&json!({ "global": rules })).map_err(|error| ServiceError::Internal(error.to_string()))
+    RawJson::from_value(&json!({ "global": global(rules)? })).map_err(|error| ServiceError::Internal(error.to_string()))
+}
+
+/// A set of rules as JSON with a list for every kind, also where it is empty: clients go through the lists unasked.
+///
+/// # Errors
+/// Never for rules that came from JSON.
+pub fn global(rules: &Ruleset) -> Result<Map<String, Value>> {
+    let mut lists: Map<String, Value> = KINDS.iter().map(|kind| ((*kind).to_owned(), json!([]))).collect();
+    match serde_json::to_value(rules) {
+        Ok(Value::Object(filled)) => lists.extend(filled),
+        Ok(_) => return Err(ServiceError::Internal("push rules are not an object".to_owned())),
+        Err(error) => return Err(ServiceError::Internal(error.to_string())),
+    }
+    Ok(lists)
 }
 
 /// Gives a new account the default rules, so that its first `/sync` has them.

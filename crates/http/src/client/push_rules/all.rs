@@ -3,7 +3,7 @@
 use axum::extract::State;
 use olmstead_domain::json::RawJson;
 use olmstead_service::push_rules;
-use ruma::push::Ruleset;
+use serde_json::{Map, Value};
 
 use crate::{
     App,
@@ -17,6 +17,6 @@ pub(super) async fn get(State(app): State<App>, auth: Auth<AnyActive>) -> ApiRes
     Ok(Json(push_rules::content(&rules)?))
 }
 
-pub(super) async fn get_global(State(app): State<App>, auth: Auth<AnyActive>) -> ApiResult<Json<Ruleset>> {
-    Ok(Json(push_rules::all(&app.cx, &auth.device.user_id).await?))
+pub(super) async fn get_global(State(app): State<App>, auth: Auth<AnyActive>) -> ApiResult<Json<Map<String, Value>>> {
+    Ok(Json(push_rules::global(&push_rules::all(&app.cx, &auth.device.user_id).await?)?))
 }
