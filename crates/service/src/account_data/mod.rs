@@ -27,6 +27,7 @@ pub async fn set(
     content: RawJson,
 ) -> Result<()> {
     for_oneself(session, user_id)?;
+    check_room_id(room_id)?;
     identifiers::check_event_type(kind).map_err(|error| ServiceError::domain(error.kind(), error))?;
     if SERVER_CONTROLLED.contains(&kind) {
         return Err(ServiceError::refused(Refusal::NotAllowedHere, format!("{kind} is not set through this API.")));
@@ -50,11 +51,20 @@ pub async fn get(
     kind: &str,
 ) -> Result<RawJson> {
     for_oneself(session, user_id)?;
+    check_room_id(room_id)?;
     if room_id.is_none() && kind == push_rules::TYPE {
         return push_rules::content(&push_rules::all(cx, user_id).await?);
     }
     let content = cx.storage.account_data(user_id, room_id, kind).await?;
     content.ok_or_else(|| ServiceError::not_found("There is no such account data."))
+}
+
+/// Refuses a room id of a sigil and nothing else, which the type lets through (AD-5).
+fn check_room_id(room_id: Option<&RoomId>) -> Result<()> {
+    if room_id.is_some_and(|room_id| room_id.as_str().len() < 2) {
+        return Err(ServiceError::invalid_param("This is not a room ID."));
+    }
+    Ok(())
 }
 
 /// Refuses to touch what belongs to another user.
