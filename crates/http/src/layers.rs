@@ -15,9 +15,9 @@ use tower_http::{
 };
 use tracing::{Level, Span};
 
-use crate::{App, auth, error, limits};
+use crate::{App, auth, error, limits, unread_body};
 
-/// Wraps the routes. From the outside in: trace, CORS, panics, rate limits by address, authentication.
+/// Wraps the routes. From the outside in: trace, unread bodies, CORS, panics, rate limits by address, authentication.
 pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
     routes.layer(
         ServiceBuilder::new()
@@ -29,6 +29,8 @@ pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
                     .on_response(DefaultOnResponse::new().level(Level::DEBUG))
                     .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
             )
+            // A refusal before the body is read must not cost the client its connection.
+            .layer(middleware::map_request(unread_body::keep))
             // Answers every OPTIONS itself and puts CORS headers on all answers, errors too (GEN-8).
             .layer(cors())
             // A bug in one handler is one failed request.

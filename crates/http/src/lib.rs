@@ -10,6 +10,7 @@ pub mod extract;
 mod layers;
 pub mod limits;
 pub mod routes;
+mod unread_body;
 
 use std::sync::Arc;
 
