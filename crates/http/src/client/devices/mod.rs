@@ -20,18 +20,12 @@ pub(super) fn routes() -> Router<App> {
         .v3("/delete_devices", post(delete_devices::post))
 }
 
-/// A device as its owner sees it (DEV-1).
+/// A device as its owner sees it (DEV-1). What is not known is `null`, since some clients refuse a device without it.
 fn describe(device: &Device) -> Value {
     let mut members = Map::new();
     members.insert("device_id".to_owned(), device.id.device_id.as_str().into());
-    if let Some(name) = &device.display_name {
-        members.insert("display_name".to_owned(), name.clone().into());
-    }
-    if let Some(ip) = &device.last_seen_ip {
-        members.insert("last_seen_ip".to_owned(), ip.clone().into());
-    }
-    if let Some(at) = device.last_seen_at {
-        members.insert("last_seen_ts".to_owned(), at.into());
-    }
+    members.insert("display_name".to_owned(), device.display_name.clone().into());
+    members.insert("last_seen_ip".to_owned(), device.last_seen_ip.clone().into());
+    members.insert("last_seen_ts".to_owned(), device.last_seen_at.into());
     Value::Object(members)
 }
