@@ -139,7 +139,7 @@ pub fn replaces(old: &KeyBackupData, new: &KeyBackupData) -> bool {
 /// the whole (BKP-31), and so does a repeated member.
 ///
 /// # Errors
-/// [`BackupError::BadJson`] for the wrong shape, [`BackupError::InvalidParam`] for a bad session ID.
+/// [`BackupError::BadJson`] for the wrong shape, [`BackupError::InvalidParam`] for a bad room or session ID.
 pub fn parse_rooms(body: &RawValue) -> Result<RoomKeys, BackupError> {
     let body = Fields::parse(body)?;
     let rooms = body.get("rooms").ok_or_else(|| BackupError::BadJson("rooms is missing".to_owned()))?;
@@ -147,6 +147,7 @@ pub fn parse_rooms(body: &RawValue) -> Result<RoomKeys, BackupError> {
         .iter()
         .map(|(room_id, room)| {
             let room_id = RoomId::parse(room_id).map_err(|_| BackupError::BadJson("bad room ID".to_owned()))?;
+            check_room_id(&room_id)?;
             Ok((room_id, parse_room(room)?))
         })
         .collect()
@@ -166,6 +167,17 @@ pub fn parse_room(body: &RawValue) -> Result<BTreeMap<String, KeyBackupData>, Ba
             Ok((session_id.to_owned(), KeyBackupData::parse(data)?))
         })
         .collect()
+}
+
+/// Checks the length of a room ID: at most 255 bytes. It may be of a room this server does not know.
+///
+/// # Errors
+/// [`BackupError::InvalidParam`].
+pub fn check_room_id(room_id: &RoomId) -> Result<(), BackupError> {
+    if room_id.as_str().len() > MAX_ID_BYTES {
+        return Err(BackupError::InvalidParam(format!("a room ID must have at most {MAX_ID_BYTES} bytes")));
+    }
+    Ok(())
 }
 
 /// Checks a session ID: opaque, not empty, at most 255 bytes.

@@ -11,21 +11,21 @@
 //! Nothing is global: several servers run in one process, each on its own store. A server installs no logger, no signal
 //! handler and no metrics provider; the binary does.
 
-#[cfg(not(any(feature = "rocksdb")))]
+#[cfg(not(feature = "rocksdb"))]
 compile_error!(
     "Olmstead is built without a storage engine: enable at least one of the features `rocksdb` of the package `olmstead`."
 );
 
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 mod builder;
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 pub mod config;
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 mod engine;
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 mod error;
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 mod run;
 
-#[cfg(any(feature = "rocksdb"))]
+#[cfg(feature = "rocksdb")]
 pub use self::{builder::ServerBuilder, config::Config, error::ServerError, run::Server};

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use olmstead_domain::{
-    backup::{BackupBody, BackupError, BackupVersion, KeyBackupData, check_session_id, parse_room, parse_rooms},
+    backup::{
+        BackupBody, BackupError, BackupVersion, KeyBackupData, check_room_id, check_session_id, parse_room, parse_rooms,
+    },
     json::RawJson,
 };
 use olmstead_storage::backups::{
@@ -169,6 +171,9 @@ pub async fn put_keys(
     scope: Scope<'_>,
     body: &RawJson,
 ) -> Result<Updated> {
+    if let Scope::Room(room_id) | Scope::Session(room_id, _) = scope {
+        check_room_id(room_id)?;
+    }
     let keys = match scope {
         Scope::All => parse_rooms(body.as_raw())?
             .into_iter()

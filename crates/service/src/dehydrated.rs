@@ -24,8 +24,12 @@ pub struct Request {
     device_id: OwnedDeviceId,
     device_data: RawJson,
     initial_device_display_name: Option<String>,
-    #[serde(flatten)]
-    keys: upload::Request,
+    // One by one: raw JSON does not survive in a flattened type.
+    device_keys: RawJson,
+    one_time_keys: Option<RawJson>,
+    fallback_keys: Option<RawJson>,
+    #[serde(rename = "org.matrix.msc2732.fallback_keys")]
+    unstable_fallback_keys: Option<RawJson>,
 }
 
 /// An answer that names the device.
@@ -60,7 +64,13 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
     }
     let user_id = &session.device.user_id;
     let device = DeviceRef { user_id: user_id.clone(), device_id: request.device_id.clone(), generation: 0 };
-    let keys = upload::check_dehydrated(cx, &device, request.keys)?;
+    let keys = upload::Request {
+        device_keys: Some(request.device_keys),
+        one_time_keys: request.one_time_keys,
+        fallback_keys: request.fallback_keys,
+        unstable_fallback_keys: request.unstable_fallback_keys,
+    };
+    let keys = upload::check(cx, &device, keys)?;
     let name = request.initial_device_display_name;
     let stored = cx
         .storage

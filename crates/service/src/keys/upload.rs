@@ -19,14 +19,14 @@ use crate::{Context, Result, ServiceError};
 #[derive(Debug, Default, Deserialize)]
 pub struct Request {
     /// Identity keys.
-    device_keys: Option<RawJson>,
+    pub(crate) device_keys: Option<RawJson>,
     /// One-time keys.
-    one_time_keys: Option<RawJson>,
+    pub(crate) one_time_keys: Option<RawJson>,
     /// Fallback keys.
-    fallback_keys: Option<RawJson>,
+    pub(crate) fallback_keys: Option<RawJson>,
     /// Their name before they were released.
     #[serde(rename = "org.matrix.msc2732.fallback_keys")]
-    unstable_fallback_keys: Option<RawJson>,
+    pub(crate) unstable_fallback_keys: Option<RawJson>,
 }
 
 /// The answer.
@@ -64,7 +64,10 @@ pub async fn upload(cx: &Context, device: &DeviceRef, request: Request) -> Resul
 }
 
 /// Checks the shape of everything before anything is stored.
-fn check(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUpload> {
+///
+/// # Errors
+/// The refusals of the domain's checks.
+pub(crate) fn check(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUpload> {
     let device_keys = request
         .device_keys
         .map(|raw| DeviceKeys::parse(&device.user_id, &device.device_id, &raw).map(|keys| keys.raw().clone()))
@@ -85,15 +88,4 @@ fn check(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUploa
         pool_limit: cx.config.one_time_key_limit,
         claimed_memory: cx.config.claimed_key_memory,
     })
-}
-
-/// Checks the keys of a dehydrated device, which are uploaded with it.
-///
-/// # Errors
-/// The refusals of the domain's checks; a dehydrated device needs identity keys.
-pub(crate) fn check_dehydrated(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUpload> {
-    if request.device_keys.is_none() {
-        return Err(ServiceError::missing_param("device_keys is needed."));
-    }
-    check(cx, device, request)
 }
