@@ -8,4 +8,5 @@
 mod e2ee;
 mod harness;
 mod olm;
+mod rooms;
 mod rules;

@@ -105,6 +105,8 @@ impl Timeline {
             for stored in page.events {
                 let membership = match past.as_ref().filter(|_| !all_visible) {
                     None => Some(MembershipState::Join),
+                    // Nobody is left in doubt about what became of their own membership, also outside the room.
+                    Some(_) if stored.cursor == room.cursor => Some(membership_of(Some(&stored.pdu))),
                     Some(past) => past.judge(&stored, view.user()),
                 };
                 let Some(membership) = membership else {

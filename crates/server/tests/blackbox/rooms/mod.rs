@@ -1,0 +1,3 @@
+//! Rooms as clients see them.
+
+mod outside;
