@@ -9,7 +9,10 @@ use serde::{
 use serde_json::{Map, Value, value::RawValue};
 use thiserror::Error;
 
-use crate::{error::ErrorKind, rooms::Pdu};
+use crate::{
+    error::ErrorKind,
+    rooms::{Pdu, relations::Relation},
+};
 
 /// The number of timeline events a room gets when the client does not say.
 pub const DEFAULT_LIMIT: usize = 10;
@@ -145,6 +148,12 @@ pub struct RoomEventFilter {
     /// Only events with (or without) a `url` in their content.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub contains_url: Option<bool>,
+    /// Only events to which one of these kinds of relation leads; any event if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related_by_rel_types: Vec<String>,
+    /// Only events to which one of these users relates an event of theirs; any event if empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub related_by_senders: Vec<OwnedUserId>,
     /// Whether to send only the member events that the timeline needs.
     pub lazy_load_members: bool,
     /// With lazy loading: whether to send member events that the client has already.
@@ -250,6 +259,21 @@ impl RoomEventFilter {
             && self.contains_url.is_none_or(|wanted| pdu.content_field::<String>("url").is_some() == wanted)
     }
 
+    /// Whether [`Self::admits`] is not all: an event passes only if one of those that relate to it passes
+    /// [`Self::admits_child`].
+    pub fn asks_for_children(&self) -> bool {
+        !self.related_by_rel_types.is_empty() || !self.related_by_senders.is_empty()
+    }
+
+    /// Whether an event by its relation lets the event pass to which it relates.
+    pub fn admits_child(&self, child: &Pdu) -> bool {
+        let is_kind = |relation: Relation| {
+            self.related_by_rel_types.is_empty() || self.related_by_rel_types.contains(&relation.rel_type)
+        };
+        (self.related_by_senders.is_empty() || self.related_by_senders.iter().any(|sender| sender == child.sender()))
+            && Relation::of(child).is_some_and(is_kind)
+    }
+
     /// Whether an ephemeral event or account data of a room passes: these have no sender.
     pub fn admits_kind(&self, room: &RoomId, kind: &str) -> bool {
         self.admits_room(room) && admits_kind(self.types.as_deref(), &self.not_types, kind)
@@ -264,6 +288,7 @@ impl RoomEventFilter {
             && self.rooms.is_none()
             && self.not_rooms.is_empty()
             && self.contains_url.is_none()
+            && !self.asks_for_children()
     }
 }
 

@@ -13,7 +13,7 @@ use ruma::{EventId, RoomId};
 
 use super::{
     event::visible_event,
-    messages::{members_of, scan},
+    messages::{members_of, scan_filtered},
     render::{RenderOptions, render_with},
 };
 use crate::{Context, Result};
@@ -53,9 +53,18 @@ pub async fn context(
     let (event, history, access) = visible_event(cx, &device.user_id, room_id, event_id).await?;
     let limit = limit.min(MAX_LIMIT);
     let place = event.cursor;
-    let keep = |event: &StoredEvent| history.may_see(event) && filter.admits(&event.pdu);
-    let before = part(cx, room_id, (Cursor::START, place), limit / 2, Direction::Backward, keep).await?;
-    let after = part(cx, room_id, (place.next(), Cursor::END), limit - limit / 2, Direction::Forward, keep).await?;
+    let before = scan_filtered(cx, room_id, (Cursor::START, place), limit / 2, Direction::Backward, filter, &history);
+    let before = before.await?.events;
+    let after = scan_filtered(
+        cx,
+        room_id,
+        (place.next(), Cursor::END),
+        limit - limit / 2,
+        Direction::Forward,
+        filter,
+        &history,
+    );
+    let after = after.await?.events;
 
     let oldest = before.last().map_or(place, |event| event.cursor);
     let newest = after.last().map_or(place, |event| event.cursor).next();
@@ -80,18 +89,4 @@ pub async fn context(
         events_after: render_with(cx, device, &history, &after, full).await?,
         state: render_with(cx, device, &history, &state, RenderOptions::STATE).await?,
     })
-}
-
-async fn part(
-    cx: &Context,
-    room_id: &RoomId,
-    span: (Cursor, Cursor),
-    limit: usize,
-    direction: Direction,
-    keep: impl FnMut(&StoredEvent) -> bool,
-) -> Result<Vec<StoredEvent>> {
-    if limit == 0 {
-        return Ok(Vec::new());
-    }
-    Ok(scan(cx, room_id, span, limit, direction, keep).await?.events)
 }

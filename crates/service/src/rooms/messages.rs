@@ -14,6 +14,7 @@ use olmstead_storage::{
 use ruma::{OwnedUserId, RoomId};
 
 use super::{
+    relations::admits_children,
     render::{RenderOptions, render_with},
     visibility::{Access, History, require_access},
 };
@@ -76,10 +77,7 @@ pub async fn messages(cx: &Context, device: &DeviceRef, room_id: &RoomId, query:
         }
     }
     let limit = query.limit.clamp(1, MAX_LIMIT);
-    let found = scan(cx, room_id, (low, high), limit, query.direction, |event| {
-        history.may_see(event) && query.filter.admits(&event.pdu)
-    })
-    .await?;
+    let found = scan_filtered(cx, room_id, (low, high), limit, query.direction, &query.filter, &history).await?;
 
     let start = match (query.from, query.direction) {
         (Some(token), _) => token,
@@ -132,16 +130,40 @@ pub(crate) struct Found {
 pub(crate) async fn scan(
     cx: &Context,
     room_id: &RoomId,
-    (mut low, mut high): (Cursor, Cursor),
+    span: (Cursor, Cursor),
     limit: usize,
     direction: Direction,
-    mut keep: impl FnMut(&StoredEvent) -> bool,
+    keep: impl Fn(&StoredEvent) -> bool,
+) -> Result<Found> {
+    scan_with(cx, room_id, (span, limit, direction), keep, None).await
+}
+
+/// [`scan`] for what the user may see and the filter admits.
+pub(crate) async fn scan_filtered(
+    cx: &Context,
+    room_id: &RoomId,
+    span: (Cursor, Cursor),
+    limit: usize,
+    direction: Direction,
+    filter: &RoomEventFilter,
+    history: &History,
+) -> Result<Found> {
+    let keep = |event: &StoredEvent| history.may_see(event) && filter.admits(&event.pdu);
+    scan_with(cx, room_id, (span, limit, direction), keep, Some((filter, history))).await
+}
+
+async fn scan_with(
+    cx: &Context,
+    room_id: &RoomId,
+    ((mut low, mut high), limit, direction): ((Cursor, Cursor), usize, Direction),
+    keep: impl Fn(&StoredEvent) -> bool,
+    children: Option<(&RoomEventFilter, &History)>,
 ) -> Result<Found> {
     let mut found = Found::default();
     let mut scanned = 0;
     // Usually all events are kept, so the first read asks for just as many.
     let mut size = limit.min(CHUNK);
-    while low < high {
+    while low < high && limit > 0 {
         let page = cx.storage.timeline(room_id, low, high, size, direction).await?;
         size = CHUNK;
         let count = page.events.len();
@@ -152,7 +174,11 @@ pub(crate) async fn scan(
                 Direction::Backward => high = cursor,
                 Direction::Forward => low = cursor.next(),
             }
-            if keep(&event) {
+            let mut is_kept = keep(&event);
+            if let Some((filter, history)) = children.filter(|_| is_kept) {
+                is_kept = admits_children(cx, filter, &event, |child| history.may_see(child)).await?;
+            }
+            if is_kept {
                 found.events.push(event);
             }
             if found.events.len() == limit {

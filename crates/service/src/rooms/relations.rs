@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use olmstead_domain::{
+    filter::RoomEventFilter,
     json::RawJson,
     position::{Cursor, TimelineToken},
 };
@@ -102,6 +103,36 @@ pub async fn relations(
         prev_batch: query.from.map(|token| token.to_string()),
         recursion_depth: query.recurse.then_some(MAX_DEPTH as u64),
     })
+}
+
+/// Whether the events that relate to an event are what the filter asks for. `may_see` judges each of them.
+pub(crate) async fn admits_children(
+    cx: &Context,
+    filter: &RoomEventFilter,
+    event: &StoredEvent,
+    may_see: impl Fn(&StoredEvent) -> bool,
+) -> Result<bool> {
+    if !filter.asks_for_children() {
+        return Ok(true);
+    }
+    let rel_type = match filter.related_by_rel_types.as_slice() {
+        [only] => Some(only.clone()),
+        _ => None,
+    };
+    let page = cx
+        .storage
+        .relations(
+            event.pdu.room_id(),
+            event.pdu.event_id(),
+            &RelationQuery { rel_type, event_type: None },
+            Cursor::START,
+            Cursor::END,
+            MAX_COLLECTED,
+            Direction::Backward,
+        )
+        .await?;
+    let is_wanted = |child: &StoredEvent| child.redacted_by.is_none() && filter.admits_child(&child.pdu);
+    Ok(page.events.iter().any(|child| is_wanted(child) && may_see(child)))
 }
 
 fn after(cursor: Cursor, direction: Direction) -> Cursor {

@@ -19,7 +19,7 @@ use super::{
     response::{Json, TimelineSection},
     view::View,
 };
-use crate::Result;
+use crate::{Result, rooms::relations::admits_children};
 
 /// How many pages are read in search of events that the filter lets through.
 const ROUNDS: usize = 6;
@@ -119,6 +119,13 @@ impl Timeline {
                 }
                 let is_ignored = !stored.pdu.is_state() && ignored.contains(stored.pdu.sender());
                 if is_ignored || !filter.admits(&stored.pdu) {
+                    found.whole_from = None;
+                    continue;
+                }
+                let sees = |child: &StoredEvent| {
+                    all_visible || past.as_ref().is_none_or(|past| past.judge(child, view.user()).is_some())
+                };
+                if !admits_children(view.cx, filter, &stored, sees).await? {
                     found.whole_from = None;
                     continue;
                 }

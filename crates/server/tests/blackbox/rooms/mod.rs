@@ -1,3 +1,4 @@
 //! Rooms as clients see them.
 
 mod outside;
+mod related;
