@@ -24,6 +24,7 @@ mod keys;
 mod locks;
 mod media;
 mod open;
+mod profiles;
 mod rooms;
 mod rows;
 mod schema;
