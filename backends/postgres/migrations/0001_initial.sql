@@ -400,6 +400,8 @@ CREATE TABLE typing (
     PRIMARY KEY (room_id, user_id)
 );
 
+CREATE INDEX typing_end ON typing (until);
+
 CREATE TABLE presence (
     user_id text PRIMARY KEY COLLATE "C",
     presence text NOT NULL,
@@ -408,6 +410,14 @@ CREATE TABLE presence (
     position bigint NOT NULL
 );
 CREATE INDEX presence_position ON presence (position);
+
+-- Who counts as there because of syncing, by which presence, and until when.
+CREATE TABLE syncing (
+    user_id text PRIMARY KEY COLLATE "C",
+    presence text NOT NULL,
+    until bigint NOT NULL
+);
+CREATE INDEX syncing_end ON syncing (until);
 
 CREATE TABLE media (
     media_id text PRIMARY KEY COLLATE "C",

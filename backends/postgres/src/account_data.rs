@@ -18,7 +18,7 @@ use crate::{
     profiles,
     rows::{Columns as _, damaged, number, place},
     store::{command, read},
-    text::stored,
+    text::{stored, stored_all},
 };
 
 /// A new filter is compared with this many of the user's newest: clients set the same one at each start.
@@ -84,6 +84,19 @@ pub(crate) async fn entries_between(
         })
     };
     rows.iter().map(entry).collect()
+}
+
+/// When one of several global entries was last set.
+pub(crate) async fn newest_of(sql: &mut PgConnection, user_id: &UserId, kinds: &[&str]) -> Done<Position> {
+    let row = sqlx::query(
+        "SELECT coalesce(max(position), 0) AS newest FROM account_data
+         WHERE user_id = $1 AND room_id = '' AND kind = ANY($2)",
+    )
+    .bind(user_id.as_str())
+    .bind(stored_all(kinds))
+    .fetch_one(sql)
+    .await?;
+    row.place("newest")
 }
 
 async fn put_filter(sql: &mut PgConnection, user_id: &UserId, filter: &RawJson) -> Done<u64> {

@@ -1,16 +1,18 @@
-//! Receipts, typing and presence.
+//! Receipts and typing; presence is in [`crate::presence`].
 //!
 //! They take no part in the head of a room and do not lock it, so they never stand in the way of an append. The newest
 //! position of a room's receipts and typing is a row of its own, which only grows.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{
     Ephemeral, Result,
     changes::ChangeKey,
-    ephemeral::{Presence, Receipt},
+    ephemeral::{Presence, Receipt, Syncing},
 };
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
@@ -18,10 +20,14 @@ use crate::{
     command::Command,
     error::Done,
     locks::Locks,
+    presence,
     rows::{Columns as _, number, place},
     store::{command, read},
     text::{stored, stored_all},
 };
+
+/// How many ends are written at once.
+const ENDS: i64 = 256;
 
 /// The kind of receipts that only their user sees.
 const PRIVATE: &str = "m.read.private";
@@ -46,16 +52,16 @@ fn receipt(row: &PgRow) -> Done<Receipt> {
     })
 }
 
-/// Notes that receipts or typing of a room changed.
-async fn note(command: &mut Command, room_id: &RoomId, typing: bool) -> Done<i64> {
+/// Notes that receipts or typing of rooms changed. The rooms are in order, so that no two commands wait for each other.
+async fn note(command: &mut Command, rooms: impl Iterator<Item = &RoomId>, typing: bool) -> Done<i64> {
     let position = command.place().await?;
     sqlx::query(
         "INSERT INTO room_ephemeral AS e (room_id, newest, typing_changed)
-         VALUES ($1, $2, CASE WHEN $3 THEN $2 ELSE 0 END)
+         SELECT room_id, $2, CASE WHEN $3 THEN $2 ELSE 0 END FROM unnest($1::text[]) AS rooms (room_id)
          ON CONFLICT (room_id) DO UPDATE SET newest = greatest(e.newest, EXCLUDED.newest),
              typing_changed = greatest(e.typing_changed, EXCLUDED.typing_changed)",
     )
-    .bind(room_id.as_str())
+    .bind(stored_all(rooms.map(RoomId::as_str)))
     .bind(position)
     .bind(typing)
     .execute(command.sql())
@@ -64,7 +70,7 @@ async fn note(command: &mut Command, room_id: &RoomId, typing: bool) -> Done<i64
 }
 
 async fn set_receipts(command: &mut Command, room_id: &RoomId, receipts: &[Receipt]) -> Done<()> {
-    let position = note(command, room_id, false).await?;
+    let position = note(command, std::iter::once(room_id), false).await?;
     // Of two of one kind and thread in one command the last counts.
     sqlx::query(
         "INSERT INTO receipt (room_id, user_id, kind, thread, event_id, at, position)
@@ -112,7 +118,7 @@ async fn set_typing(command: &mut Command, room_id: &RoomId, user_id: &UserId, u
     .await?
     .rows_affected();
     if changed > 0 {
-        note(command, room_id, true).await?;
+        note(command, std::iter::once(room_id), true).await?;
         command.change(ChangeKey::Room(room_id.to_owned()));
     }
     Ok(())
@@ -133,47 +139,33 @@ async fn typing(sql: &mut PgConnection, room_id: &RoomId, now: u64) -> Done<(Vec
     Ok((users, changed))
 }
 
-fn presence(row: &PgRow) -> Done<Presence> {
-    Ok(Presence {
-        user_id: row.id("user_id")?,
-        presence: row.text("presence")?,
-        status_msg: row.maybe_text("status_msg")?,
-        last_active_at: row.count("last_active_at")?,
-        position: row.place("position")?,
-    })
-}
-
-/// Presence set in a span, in the order it was set.
-pub(crate) async fn presence_between(sql: &mut PgConnection, from: Position, to: Position) -> Done<Vec<Presence>> {
-    sqlx::query(
-        "SELECT user_id, presence, status_msg, last_active_at, position FROM presence
-         WHERE position >= $1 AND position < $2 ORDER BY position, user_id",
+/// Ends typing whose time is over. What others are ending, or what goes on at this moment, is left alone.
+async fn end_typing(command: &mut Command, now: u64) -> Done<usize> {
+    let rows = sqlx::query(
+        "DELETE FROM typing WHERE (room_id, user_id) IN (
+             SELECT room_id, user_id FROM typing WHERE until <= $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+         ) RETURNING room_id",
     )
-    .bind(place(from))
-    .bind(place(to))
-    .fetch_all(sql)
-    .await?
-    .iter()
-    .map(presence)
-    .collect()
-}
-
-async fn set_presence(command: &mut Command, presence: &Presence) -> Done<()> {
-    let position = command.place().await?;
-    sqlx::query(
-        "INSERT INTO presence (user_id, presence, status_msg, last_active_at, position) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (user_id) DO UPDATE SET presence = EXCLUDED.presence, status_msg = EXCLUDED.status_msg,
-             last_active_at = EXCLUDED.last_active_at, position = EXCLUDED.position",
-    )
-    .bind(presence.user_id.as_str())
-    .bind(stored(&presence.presence))
-    .bind(presence.status_msg.as_deref().map(stored))
-    .bind(number(presence.last_active_at))
-    .bind(position)
-    .execute(command.sql())
+    .bind(number(now))
+    .bind(ENDS)
+    .fetch_all(command.sql())
     .await?;
-    command.change(ChangeKey::Presence(presence.user_id.clone()));
-    Ok(())
+    let rooms = rows.iter().map(|row| row.id("room_id")).collect::<Done<BTreeSet<OwnedRoomId>>>()?;
+    if !rooms.is_empty() {
+        note(command, rooms.iter().map(|room_id| &**room_id), true).await?;
+        for room_id in rooms {
+            command.change(ChangeKey::Room(room_id));
+        }
+    }
+    Ok(rows.len())
+}
+
+/// Whether the time of anything is over, so that nothing is begun where there is nothing to do.
+async fn has_ended(sql: &mut PgConnection, now: u64) -> Done<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM typing WHERE until <= $1)")
+        .bind(number(now))
+        .fetch_one(sql)
+        .await?)
 }
 
 #[async_trait]
@@ -226,24 +218,42 @@ impl Ephemeral for PostgresStore {
         read!(self, |connection| typing(connection, room_id, now).await)
     }
 
+    async fn end_typing(&self, now: u64) -> Result<usize> {
+        if !read!(self, |connection| has_ended(connection, now).await)? {
+            return Ok(0);
+        }
+        command!(self, Locks::new(), |command| end_typing(&mut command, now).await)
+    }
+
     async fn set_presence(&self, presence: Presence) -> Result<()> {
-        let locks = Locks::new().name("presence", presence.user_id.as_str());
-        command!(self, locks, |command| set_presence(&mut command, &presence).await)
+        command!(self, presence::lock(&presence.user_id), |command| presence::set(&mut command, &presence).await)
     }
 
     async fn presence(&self, user_id: &UserId) -> Result<Option<Presence>> {
-        read!(self, |connection| {
-            let row = sqlx::query(
-                "SELECT user_id, presence, status_msg, last_active_at, position FROM presence WHERE user_id = $1",
-            )
-            .bind(user_id.as_str())
-            .fetch_optional(connection)
-            .await?;
-            row.as_ref().map(presence).transpose()
-        })
+        read!(self, |connection| presence::presence(connection, user_id).await)
     }
 
     async fn presence_between(&self, from: Position, to: Position) -> Result<Vec<Presence>> {
-        read!(self, |connection| presence_between(connection, from, to).await)
+        read!(self, |connection| presence::between(connection, from, to).await)
+    }
+
+    async fn begin_syncing(&self, syncing: Syncing, presence: &str, now: u64) -> Result<()> {
+        command!(self, presence::lock(&syncing.user_id), |command| {
+            presence::begin_syncing(&mut command, &syncing, presence, now).await
+        })
+    }
+
+    async fn keep_syncing(&self, users: &[Syncing]) -> Result<()> {
+        if users.is_empty() {
+            return Ok(());
+        }
+        command!(self, Locks::new(), |command| presence::keep_syncing(command.sql(), users).await)
+    }
+
+    async fn end_syncing(&self, now: u64) -> Result<usize> {
+        if !read!(self, |connection| presence::has_ended(connection, now).await)? {
+            return Ok(0);
+        }
+        command!(self, Locks::new(), |command| presence::end_syncing(&mut command, now).await)
     }
 }

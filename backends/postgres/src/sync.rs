@@ -4,16 +4,17 @@ use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{
     Result, SyncReads,
+    account_data::SETTINGS,
     sync::{SyncFacts, SyncQuery},
 };
 use sqlx::PgConnection;
 
 use crate::{
     PostgresStore,
-    account_data::entries_between,
+    account_data::{entries_between, newest_of},
     changes,
     device_lists,
-    ephemeral::presence_between,
+    presence,
     error::Done,
     keys,
     rooms::memberships,
@@ -54,9 +55,10 @@ async fn facts(sql: &mut PgConnection, query: &SyncQuery) -> Done<Option<SyncFac
         key_counts,
         key_counts_changed,
         account_data: entries_between(&mut *sql, &device.user_id, from, to).await?,
+        presence: presence::between(&mut *sql, from, to).await?,
+        settings_changed: newest_of(sql, &device.user_id, &SETTINGS).await?,
         device_lists,
         own_device_lists,
-        presence: presence_between(sql, from, to).await?,
     }))
 }
 

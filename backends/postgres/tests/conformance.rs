@@ -26,6 +26,10 @@ impl Fixture for Postgres {
     async fn open(address: &str) -> SharedStorage {
         PostgresStore::open(address, Options::default()).await.unwrap()
     }
+
+    async fn node(address: &str, _open: &SharedStorage) -> SharedStorage {
+        Self::open(address).await
+    }
 }
 
 conformance_suite!(Postgres);

@@ -25,6 +25,12 @@ pub trait Fixture: 'static {
     /// Opens the store at an address: an empty one at a new place, the same data as before at a used one. The suite opens
     /// a place again only after it closed the store and dropped it, or killed its process.
     async fn open(address: &str) -> SharedStorage;
+
+    /// Another node on a store that is open. Engines for one process give the store itself.
+    async fn node(address: &str, open: &SharedStorage) -> SharedStorage {
+        let _ = address;
+        Arc::clone(open)
+    }
 }
 
 type Place = Arc<dyn Any + Send + Sync>;
@@ -34,6 +40,7 @@ type Opening<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 struct Engine {
     place: fn() -> Opening<(Place, String)>,
     open: fn(String) -> Opening<SharedStorage>,
+    node: fn(String, SharedStorage) -> Opening<SharedStorage>,
 }
 
 /// A store that a case works on. Clones are of the same store.
@@ -57,6 +64,12 @@ impl Store {
     /// Another store of the same engine, with nothing in it.
     pub async fn another(&self) -> Self {
         Self::create(Arc::clone(&self.engine), Arc::clone(&self.test_name)).await
+    }
+
+    /// Another node on the same data.
+    pub(crate) async fn node(&self) -> Self {
+        let storage = (self.engine.node)(self.address.clone(), Arc::clone(&self.storage)).await;
+        Self { storage, ..self.clone() }
     }
 
     /// Closes the store and opens the same data again. No clone may be left.
@@ -130,6 +143,7 @@ where
                 })
             },
             open: |address| Box::pin(async move { F::open(&address).await }),
+            node: |address, open| Box::pin(async move { F::node(&address, &open).await }),
         });
         // libtest names a test by its path in the crate.
         let test_name: Arc<str> = test_path.split_once("::").map_or(test_path, |(_, name)| name).into();

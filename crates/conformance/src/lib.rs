@@ -288,6 +288,11 @@ macro_rules! conformance_suite {
                 readers_following_horizons_miss_no_change_key
                 syncs_miss_nothing
             }
+            nodes {
+                readers_on_all_nodes_miss_nothing
+                claims_on_all_nodes_get_every_key_once
+                a_write_on_one_node_wakes_the_others
+            }
             durability {
                 what_was_acknowledged_survives_a_kill
             }

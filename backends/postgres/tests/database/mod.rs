@@ -31,6 +31,12 @@ impl Database {
         Self { server, name, url }
     }
 
+    /// Runs a statement in it, beside the store.
+    #[allow(dead_code)]
+    pub async fn run(&self, statement: &'static str) {
+        execute(&self.url, statement.to_owned()).await;
+    }
+
     /// Its URL.
     pub fn url(&self) -> &str {
         &self.url

@@ -15,6 +15,7 @@ pub mod identity_keys;
 pub mod keys;
 pub mod media;
 pub mod memberships;
+pub mod nodes;
 pub mod positions;
 pub mod properties;
 pub mod relations;
