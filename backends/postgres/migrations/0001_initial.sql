@@ -37,8 +37,9 @@ CREATE UNLOGGED TABLE running (
 CREATE FUNCTION position_now() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT base + pg_current_xact_id()::text::bigint FROM running $$;
 
--- The position below which everything is final. NULL when the store is not running.
-CREATE FUNCTION horizon_now() RETURNS bigint LANGUAGE sql VOLATILE AS
+-- The position below which everything is final. NULL when the store is not running. Stable: it is of the view of the
+-- statement that asks, so what the statement reads is complete below it.
+CREATE FUNCTION horizon_now() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint FROM running $$;
 
 -- Whom changes wake. Pruned; src/stream.rs says how far back it reaches.

@@ -61,13 +61,14 @@ pub(crate) async fn write(connection: &mut PgConnection, position: i64, keys: &[
     Ok(())
 }
 
-/// The horizon of the view of a statement or transaction.
-pub(crate) async fn horizon(connection: &mut PgConnection) -> Done<Horizon> {
-    let row = sqlx::query("SELECT epoch, horizon_now() AS horizon FROM running")
+/// The horizon of the view of a statement or transaction, and the base of its positions.
+pub(crate) async fn horizon(connection: &mut PgConnection) -> Done<(Horizon, i64)> {
+    let row = sqlx::query("SELECT epoch, base, horizon_now() AS horizon FROM running")
         .fetch_optional(connection)
         .await?
         .ok_or(Failure::NotRunning)?;
-    Ok(Horizon { epoch: Epoch(row.count("epoch")?), position: row.place("horizon")? })
+    let horizon = Horizon { epoch: Epoch(row.count("epoch")?), position: row.place("horizon")? };
+    Ok((horizon, row.try_get("base")?))
 }
 
 async fn changed(connection: &mut PgConnection, from: Position, to: Position) -> Done<Changed> {
@@ -101,8 +102,8 @@ async fn changed(connection: &mut PgConnection, from: Position, to: Position) ->
 #[async_trait]
 impl Changes for PostgresStore {
     async fn horizon(&self) -> Result<Horizon> {
-        let horizon = read!(self, |connection| horizon(connection).await)?;
-        self.stream().saw(horizon.position);
+        let (horizon, base) = read!(self, |connection| horizon(connection).await)?;
+        self.stream().saw(horizon.position, base);
         Ok(horizon)
     }
 

@@ -14,6 +14,8 @@ use crate::{
 /// A command that is running, under its locks. Dropped, it did nothing.
 pub(crate) struct Command {
     transaction: Transaction<'static, Postgres>,
+    /// The base of positions as this node knew it when the command began.
+    base: i64,
     position: Option<Position>,
     changes: Vec<ChangeKey>,
     discarded: bool,
@@ -26,12 +28,19 @@ pub(crate) enum Ended {
     /// Committed, at this position if one was taken.
     Committed(Option<Position>),
     /// The connection was lost while the commit was under way.
-    InDoubt(Option<Position>, Failure),
+    InDoubt {
+        /// The position, if one was taken.
+        position: Option<Position>,
+        /// The base it is above, if that has not changed since.
+        base: i64,
+        /// How the connection was lost.
+        lost: Failure,
+    },
 }
 
 impl Command {
-    pub(crate) const fn new(transaction: Transaction<'static, Postgres>) -> Self {
-        Self { transaction, position: None, changes: Vec::new(), discarded: false }
+    pub(crate) const fn new(transaction: Transaction<'static, Postgres>, base: i64) -> Self {
+        Self { transaction, base, position: None, changes: Vec::new(), discarded: false }
     }
 
     /// What statements run on.
@@ -118,7 +127,7 @@ impl Command {
         }
         Ok(match self.transaction.commit().await.map_err(Failure::from) {
             Ok(()) => Ended::Committed(self.position),
-            Err(lost @ Failure::Lost(_)) => Ended::InDoubt(self.position, lost),
+            Err(lost @ Failure::Lost(_)) => Ended::InDoubt { position: self.position, base: self.base, lost },
             Err(failure) => return Err(failure),
         })
     }

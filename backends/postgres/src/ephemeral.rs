@@ -23,7 +23,7 @@ use crate::{
     presence,
     rows::{Columns as _, number, place},
     store::{command, read},
-    text::{stored, stored_all},
+    text::stored_all,
 };
 
 /// How many ends are written at once.

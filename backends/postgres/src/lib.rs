@@ -32,7 +32,7 @@ mod schema;
 mod short_lived;
 mod store;
 mod stream;
-// mod sync;
+mod sync;
 mod text;
 mod to_device;
 mod tokens;

@@ -131,7 +131,8 @@ impl PostgresStore {
 
     /// Begins a command; for the macro `command`.
     pub(crate) async fn begin(&self, locks: &Locks) -> Done<Command> {
-        Ok(Command::new(self.pool.begin_with(locks.begin()).await?))
+        let base = self.stream.base();
+        Ok(Command::new(self.pool.begin_with(locks.begin()).await?, base))
     }
 
     /// Begins a read in one view; for the macro `view`.
@@ -145,23 +146,24 @@ impl PostgresStore {
         match command.end().await? {
             Ended::WithoutTrace | Ended::Committed(None) => Ok(()),
             Ended::Committed(Some(position)) => self.stream.passed(position).await,
-            Ended::InDoubt(None, lost) => Err(lost),
-            Ended::InDoubt(Some(position), lost) => self.settle(position, lost).await,
+            Ended::InDoubt { position: None, .. } => Err(in_doubt()),
+            Ended::InDoubt { position: Some(position), base, lost } => self.settle(position, base, lost).await,
         }
     }
 
-    /// Finds out what became of a commit whose answer was lost. Only while the base stays is the id surely still that of
-    /// the same transaction.
-    async fn settle(&self, position: Position, lost: Failure) -> Done<()> {
+    /// Finds out what became of a commit whose answer was lost. Only while the base stays is the id surely that of the
+    /// same transaction.
+    async fn settle(&self, position: Position, base: i64, lost: Failure) -> Done<()> {
         let mut attempts = self.attempts();
         let status: Option<String> = loop {
             let asked = async {
                 let mut connection = self.connection().await?;
                 let status = sqlx::query_scalar(
-                    "SELECT pg_xact_status(($1 - r.base)::text::xid8) FROM running r JOIN store s USING (epoch, base)
-                     WHERE $1 - r.base BETWEEN 3 AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+                    "SELECT pg_xact_status(($1 - base)::text::xid8) FROM running
+                     WHERE base = $2 AND $1 - base < pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
                 )
                 .bind(place(position))
+                .bind(base)
                 .fetch_optional(&mut *connection)
                 .await?;
                 Ok::<Option<Option<String>>, Failure>(status)
@@ -180,10 +182,7 @@ impl PostgresStore {
             Some("committed") => self.stream.passed(position).await,
             // Nothing was written: to be run again.
             Some("aborted") => Err(lost),
-            _ => Err(Failure::Final(StorageError::Unavailable {
-                message: "the connection was lost during a commit that may have been done".to_owned(),
-                source: None,
-            })),
+            _ => Err(in_doubt()),
         }
     }
 
@@ -225,6 +224,15 @@ impl PostgresStore {
     pub(crate) const fn stream(&self) -> &Stream {
         &self.stream
     }
+}
+
+/// Nobody can say whether a commit was done. What a client sends again is done once all the same, by its transaction id
+/// or because it is the same again.
+fn in_doubt() -> Failure {
+    Failure::Final(StorageError::Unavailable {
+        message: "the connection was lost during a commit that may have been done".to_owned(),
+        source: None,
+    })
 }
 
 async fn signing_key(connection: &mut PgConnection, fresh: &([u8; 32], String)) -> Done<([u8; 32], String)> {

@@ -8,7 +8,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -65,6 +65,8 @@ const RECONNECT: Duration = Duration::from_millis(100);
 struct Shared {
     /// The greatest horizon this node has seen.
     hint: watch::Sender<Position>,
+    /// The base of positions when the horizon was last read. It only grows.
+    base: AtomicI64,
     /// The greatest position that a command of this node waits to be passed.
     wanted: AtomicU64,
     /// Somebody waits for a horizon, or another node said something.
@@ -83,9 +85,10 @@ impl Stream {
     /// Connects and starts the tasks.
     pub(crate) async fn start(pool: &PgPool, connect: PgConnectOptions) -> Result<Self, OpenError> {
         let mut first = PgConnection::connect_with(&connect).await.map_err(OpenError::Connect)?;
-        let horizon = changes::horizon(&mut first).await?.position;
+        let (horizon, base) = changes::horizon(&mut first).await?;
         let shared = Arc::new(Shared {
-            hint: watch::Sender::new(horizon),
+            hint: watch::Sender::new(horizon.position),
+            base: AtomicI64::new(base),
             wanted: AtomicU64::new(0),
             ask: Notify::new(),
             tell: Notify::new(),
@@ -118,8 +121,13 @@ impl Stream {
     }
 
     /// Notes a horizon that was read elsewhere.
-    pub(crate) fn saw(&self, horizon: Position) {
-        self.shared.saw(horizon);
+    pub(crate) fn saw(&self, horizon: Position, base: i64) {
+        self.shared.saw(horizon, base);
+    }
+
+    /// The base of positions as last seen.
+    pub(crate) fn base(&self) -> i64 {
+        self.shared.base.load(Ordering::SeqCst)
     }
 
     /// Fires when the horizon moved.
@@ -134,7 +142,8 @@ impl Stream {
 }
 
 impl Shared {
-    fn saw(&self, horizon: Position) {
+    fn saw(&self, horizon: Position, base: i64) {
+        self.base.fetch_max(base, Ordering::SeqCst);
         self.hint.send_if_modified(|known| {
             let moved = horizon > *known;
             *known = horizon.max(*known);
@@ -147,9 +156,9 @@ impl Shared {
         let mut pauses = PAUSES.iter();
         let mut pause = Duration::ZERO;
         loop {
-            let horizon = changes::horizon(connection).await?.position;
-            self.saw(horizon);
-            if horizon.0 >= self.wanted.load(Ordering::SeqCst) {
+            let (horizon, base) = changes::horizon(connection).await?;
+            self.saw(horizon.position, base);
+            if horizon.position.0 >= self.wanted.load(Ordering::SeqCst) {
                 return Ok(());
             }
             pause = pauses.next().copied().unwrap_or(pause);

@@ -5,6 +5,7 @@ use olmstead_domain::position::Position;
 use olmstead_storage::{
     Result, SyncReads,
     account_data::SETTINGS,
+    changes::Horizon,
     sync::{SyncFacts, SyncQuery},
 };
 use sqlx::PgConnection;
@@ -31,10 +32,8 @@ async fn is_alive(sql: &mut PgConnection, generation: u64) -> Done<bool> {
 }
 
 /// All facts of one view, strictly below its horizon.
-async fn facts(sql: &mut PgConnection, query: &SyncQuery) -> Done<Option<SyncFacts>> {
+async fn facts(sql: &mut PgConnection, horizon: Horizon, query: &SyncQuery) -> Done<Option<SyncFacts>> {
     let device = &query.device;
-    // The first statement makes the view, so its horizon is the view's.
-    let horizon = changes::horizon(&mut *sql).await?;
     if !is_alive(&mut *sql, device.generation).await? {
         return Ok(None);
     }
@@ -65,10 +64,11 @@ async fn facts(sql: &mut PgConnection, query: &SyncQuery) -> Done<Option<SyncFac
 #[async_trait]
 impl SyncReads for PostgresStore {
     async fn sync_facts(&self, query: &SyncQuery) -> Result<Option<SyncFacts>> {
-        let facts = view!(self, |connection| facts(connection, query).await)?;
-        if let Some(facts) = &facts {
-            self.stream().saw(facts.horizon.position);
-        }
-        Ok(facts)
+        view!(self, |connection| {
+            // The first statement makes the view, so its horizon is the view's.
+            let (horizon, base) = changes::horizon(&mut *connection).await?;
+            self.stream().saw(horizon.position, base);
+            facts(connection, horizon, query).await
+        })
     }
 }
