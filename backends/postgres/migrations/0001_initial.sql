@@ -312,8 +312,6 @@ CREATE TABLE state_version (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     event_id text NOT NULL COLLATE "C",
-    -- Of membership events, see src/rooms/rows.rs.
-    membership smallint,
     PRIMARY KEY (room_id, kind, state_key, position, ordinal)
 );
 CREATE INDEX state_version_place ON state_version (room_id, position, ordinal);
@@ -325,10 +323,10 @@ CREATE TABLE current_state (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     event_id text NOT NULL COLLATE "C",
-    membership smallint,
     PRIMARY KEY (room_id, kind, state_key)
-);
+) WITH (fillfactor = 90);
 
+-- Who is, was, or is to be in which room. The numbers of memberships are in src/rooms/rows.rs.
 CREATE TABLE membership (
     user_id text NOT NULL COLLATE "C",
     room_id text NOT NULL COLLATE "C",
@@ -339,8 +337,9 @@ CREATE TABLE membership (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     forgotten boolean NOT NULL,
-    PRIMARY KEY (user_id, room_id)
-);
+    -- Whether two users share a room is answered from this index alone.
+    PRIMARY KEY (user_id, room_id) INCLUDE (membership)
+) WITH (fillfactor = 90);
 CREATE INDEX membership_room ON membership (room_id, membership, user_id);
 
 -- All versions of memberships, which are the log of a room's changes of membership, too.
