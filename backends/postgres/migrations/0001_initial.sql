@@ -105,38 +105,31 @@ CREATE TABLE token (
 CREATE INDEX token_device ON token (generation, pair);
 CREATE SEQUENCE token_pair AS bigint;
 
--- A device's keys of one algorithm. Keys get numbers from next up; the count is kept, not counted.
+-- A device's keys of one algorithm, a queue: keys get numbers from next up and leave from first on, by a claim or by the
+-- cap, so the count is a difference and the oldest key is found by its number. The row is written by every claim.
 CREATE TABLE pool (
     generation bigint NOT NULL,
     algorithm text NOT NULL COLLATE "C",
-    count bigint NOT NULL,
+    -- Ids of keys from this number on, up to first, are remembered as spent.
+    spent bigint NOT NULL,
+    first bigint NOT NULL,
     next bigint NOT NULL,
-    -- How many ids of keys that left are remembered.
-    memory bigint NOT NULL,
     fallback_id text COLLATE "C",
     fallback_key text,
     fallback_used boolean NOT NULL,
     -- The position of the last change that clients are told of.
     changed bigint NOT NULL,
     PRIMARY KEY (generation, algorithm)
-);
+) WITH (fillfactor = 70);
 
+-- Keys that wait, and before them those that left their pool: their ids are remembered, so that a late upload does not
+-- bring them back. The number alone says which is which, so a claim does not write here.
 CREATE TABLE one_time_key (
     generation bigint NOT NULL,
     algorithm text NOT NULL COLLATE "C",
     number bigint NOT NULL,
     key_id text NOT NULL COLLATE "C",
     key text NOT NULL,
-    PRIMARY KEY (generation, algorithm, number),
-    UNIQUE (generation, algorithm, key_id)
-);
-
--- Ids of keys that left their pool, so that a late upload does not bring them back.
-CREATE TABLE spent_key (
-    generation bigint NOT NULL,
-    algorithm text NOT NULL COLLATE "C",
-    number bigint NOT NULL,
-    key_id text NOT NULL COLLATE "C",
     PRIMARY KEY (generation, algorithm, number),
     UNIQUE (generation, algorithm, key_id)
 );
