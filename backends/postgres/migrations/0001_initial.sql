@@ -106,38 +106,31 @@ CREATE TABLE token (
 CREATE INDEX token_device ON token (generation, pair);
 CREATE SEQUENCE token_pair AS bigint;
 
--- A device's keys of one algorithm. Keys get numbers from next up; the count is kept, not counted.
+-- A device's keys of one algorithm, a queue: keys get numbers from next up and leave from first on, by a claim or by the
+-- cap, so the count is a difference and the oldest key is found by its number. The row is written by every claim.
 CREATE TABLE pool (
     generation bigint NOT NULL,
     algorithm text NOT NULL COLLATE "C",
-    count bigint NOT NULL,
+    -- Ids of keys from this number on, up to first, are remembered as spent.
+    spent bigint NOT NULL,
+    first bigint NOT NULL,
     next bigint NOT NULL,
-    -- How many ids of keys that left are remembered.
-    memory bigint NOT NULL,
     fallback_id text COLLATE "C",
     fallback_key text,
     fallback_used boolean NOT NULL,
     -- The position of the last change that clients are told of.
     changed bigint NOT NULL,
     PRIMARY KEY (generation, algorithm)
-);
+) WITH (fillfactor = 70);
 
+-- Keys that wait, and before them those that left their pool: their ids are remembered, so that a late upload does not
+-- bring them back. The number alone says which is which, so a claim does not write here.
 CREATE TABLE one_time_key (
     generation bigint NOT NULL,
     algorithm text NOT NULL COLLATE "C",
     number bigint NOT NULL,
     key_id text NOT NULL COLLATE "C",
     key text NOT NULL,
-    PRIMARY KEY (generation, algorithm, number),
-    UNIQUE (generation, algorithm, key_id)
-);
-
--- Ids of keys that left their pool, so that a late upload does not bring them back.
-CREATE TABLE spent_key (
-    generation bigint NOT NULL,
-    algorithm text NOT NULL COLLATE "C",
-    number bigint NOT NULL,
-    key_id text NOT NULL COLLATE "C",
     PRIMARY KEY (generation, algorithm, number),
     UNIQUE (generation, algorithm, key_id)
 );
@@ -313,8 +306,6 @@ CREATE TABLE state_version (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     event_id text NOT NULL COLLATE "C",
-    -- Of membership events, see src/rooms/rows.rs.
-    membership smallint,
     PRIMARY KEY (room_id, kind, state_key, position, ordinal)
 );
 CREATE INDEX state_version_place ON state_version (room_id, position, ordinal);
@@ -326,10 +317,10 @@ CREATE TABLE current_state (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     event_id text NOT NULL COLLATE "C",
-    membership smallint,
     PRIMARY KEY (room_id, kind, state_key)
-);
+) WITH (fillfactor = 90);
 
+-- Who is, was, or is to be in which room. The numbers of memberships are in src/rooms/rows.rs.
 CREATE TABLE membership (
     user_id text NOT NULL COLLATE "C",
     room_id text NOT NULL COLLATE "C",
@@ -340,8 +331,9 @@ CREATE TABLE membership (
     position bigint NOT NULL,
     ordinal integer NOT NULL,
     forgotten boolean NOT NULL,
-    PRIMARY KEY (user_id, room_id)
-);
+    -- Whether two users share a room is answered from this index alone.
+    PRIMARY KEY (user_id, room_id) INCLUDE (membership)
+) WITH (fillfactor = 90);
 CREATE INDEX membership_room ON membership (room_id, membership, user_id);
 
 -- All versions of memberships, which are the log of a room's changes of membership, too.

@@ -20,11 +20,14 @@ use crate::{
 /// A span with more changes than this is answered with "everything".
 const MANY: i64 = 65_536;
 
+/// The kind of [`ChangeKey::Device`] in a row, for statements that write the log themselves.
+pub(crate) const DEVICE: i16 = 2;
+
 /// A key as a row: kind, subject, detail.
 fn row(key: &ChangeKey) -> (i16, &str, &str) {
     match key {
         ChangeKey::User(user_id) => (1, user_id.as_str(), ""),
-        ChangeKey::Device(user_id, device_id) => (2, user_id.as_str(), device_id.as_str()),
+        ChangeKey::Device(user_id, device_id) => (DEVICE, user_id.as_str(), device_id.as_str()),
         ChangeKey::DeviceList(user_id) => (3, user_id.as_str(), ""),
         ChangeKey::Room(room_id) => (4, room_id.as_str(), ""),
         ChangeKey::Membership(room_id, user_id) => (5, room_id.as_str(), user_id.as_str()),
@@ -35,7 +38,7 @@ fn row(key: &ChangeKey) -> (i16, &str, &str) {
 fn key(row: &PgRow) -> Done<ChangeKey> {
     Ok(match row.small("kind")? {
         1 => ChangeKey::User(row.id("subject")?),
-        2 => ChangeKey::Device(row.id("subject")?, row.id("detail")?),
+        DEVICE => ChangeKey::Device(row.id("subject")?, row.id("detail")?),
         3 => ChangeKey::DeviceList(row.id("subject")?),
         4 => ChangeKey::Room(row.id("subject")?),
         5 => ChangeKey::Membership(row.id("subject")?, row.id("detail")?),

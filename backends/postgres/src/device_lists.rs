@@ -105,7 +105,6 @@ pub(crate) async fn delete(command: &mut Command, user_id: &UserId, taken: Taken
         "WITH tokens AS (DELETE FROM token WHERE generation = ANY($1)),
               seen AS (DELETE FROM device_seen WHERE generation = ANY($1)),
               keys AS (DELETE FROM one_time_key WHERE generation = ANY($1)),
-              spent AS (DELETE FROM spent_key WHERE generation = ANY($1)),
               memory AS (DELETE FROM transaction_memory WHERE generation = ANY($1)),
               pushers AS (DELETE FROM pusher WHERE user_id = $2 AND generation = ANY($1))
          DELETE FROM inbox WHERE generation = ANY($1)",

@@ -98,8 +98,7 @@ pub(crate) async fn begin_on(connection: &mut PgConnection) -> Done<()> {
 /// of another time.
 async fn drop_one_time_keys(connection: &mut PgConnection) -> Done<()> {
     for statement in [
-        "DELETE FROM one_time_key",
-        "UPDATE pool SET count = 0, changed = position_now()",
+        "UPDATE pool SET first = next, changed = position_now()",
         "DELETE FROM change_log",
         "UPDATE change_floor SET position = position_now()",
     ] {

@@ -1,25 +1,46 @@
-//! Not written yet.
-#![allow(unused_variables, unused_imports, clippy::too_many_arguments)]
-use std::collections::{BTreeMap, BTreeSet};
+//! Device keys, one-time keys and fallback keys.
+
+mod claim;
+mod pools;
+mod query;
+mod upload;
+
 use async_trait::async_trait;
-use olmstead_domain::json::RawJson;
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
-use olmstead_storage::{Result, cross_signing::CrossSigningKeys, devices::DeviceRef};
-use olmstead_storage::{StorageError, Keys, keys::*};
-use crate::PostgresStore;
+use olmstead_storage::{
+    Keys, Result,
+    devices::DeviceRef,
+    keys::{ClaimWant, ClaimedKey, KeyCounts, KeyQuery, KeysUpload, UploadOutcome, UserKeys},
+};
+use ruma::UserId;
+
+use crate::{
+    PostgresStore,
+    locks::Locks,
+    store::{command, read},
+};
+
+use self::{claim::Wishes, query::query};
+
+pub(crate) use self::{pools::counts, upload::upload};
 
 #[async_trait]
 impl Keys for PostgresStore {
-    async fn upload_keys(&self, device: &DeviceRef, upload: KeysUpload) -> Result<UploadOutcome> {
-        Err(StorageError::damaged("not written"))
+    async fn upload_keys(&self, device: &DeviceRef, keys: KeysUpload) -> Result<UploadOutcome> {
+        let locks = Locks::new().pool(&device.user_id, &device.device_id);
+        let locks = if keys.device_keys.is_some() { locks.user(&device.user_id) } else { locks };
+        command!(self, locks, |command| upload(&mut command, device, &keys).await)
     }
+
     async fn key_counts(&self, device: &DeviceRef) -> Result<KeyCounts> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| Ok(counts(connection, device).await?.0))
     }
+
     async fn claim_keys(&self, wants: &[ClaimWant]) -> Result<Vec<ClaimedKey>> {
-        Err(StorageError::damaged("not written"))
+        let wishes = Wishes::of(wants);
+        command!(self, wishes.locks(), |command| wishes.take(&mut command).await)
     }
+
     async fn query_keys(&self, queries: &[KeyQuery], asker: Option<&UserId>) -> Result<Vec<UserKeys>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| query(connection, queries, asker).await)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use ruma::{RoomId, UserId};
+use ruma::{DeviceId, RoomId, UserId};
 use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
@@ -40,8 +40,9 @@ impl Locks {
     }
 
     /// A device's one-time keys.
-    pub(crate) fn pool(self, generation: u64) -> Self {
-        self.name("pool", &generation.to_string())
+    pub(crate) fn pool(self, user_id: &UserId, device_id: &DeviceId) -> Self {
+        // No user id holds the character between the two.
+        self.name("pool", &format!("{user_id}\0{device_id}"))
     }
 
     /// Anything else. All nodes must come to the same number, so the hash is one that never changes; two names with one

@@ -1,5 +1,9 @@
 //! Not written yet.
 #![allow(unused_variables, unused_imports, clippy::too_many_arguments)]
+mod members;
+mod rows;
+
+pub(crate) use self::members::memberships;
 use async_trait::async_trait;
 use olmstead_domain::{
     position::{Cursor, Position},
