@@ -47,18 +47,25 @@ fn key(row: &PgRow) -> Done<ChangeKey> {
     })
 }
 
+/// Keys as columns of the log: kinds, subjects, details.
+pub(crate) fn columns(keys: &[ChangeKey]) -> (Vec<i16>, Vec<String>, Vec<String>) {
+    let rows = keys.iter().map(row);
+    let kinds = rows.clone().map(|(kind, ..)| kind).collect();
+    let subjects = stored_all(rows.clone().map(|(_, subject, _)| subject));
+    (kinds, subjects, stored_all(rows.map(|(.., detail)| detail)))
+}
+
 /// Writes whom a command's changes touch.
 pub(crate) async fn write(connection: &mut PgConnection, position: i64, keys: &[ChangeKey]) -> Done<()> {
-    let rows = keys.iter().map(row);
-    let kinds: Vec<i16> = rows.clone().map(|(kind, ..)| kind).collect();
+    let (kinds, subjects, details) = columns(keys);
     sqlx::query(
         "INSERT INTO change_log (position, kind, subject, detail)
          SELECT $1, * FROM unnest($2::smallint[], $3::text[], $4::text[])",
     )
     .bind(position)
     .bind(kinds)
-    .bind(stored_all(rows.clone().map(|(_, subject, _)| subject)))
-    .bind(stored_all(rows.map(|(.., detail)| detail)))
+    .bind(subjects)
+    .bind(details)
     .execute(connection)
     .await?;
     Ok(())

@@ -271,9 +271,7 @@ impl Ephemeral for RocksStore {
     async fn end_typing(&self, now: u64) -> Result<usize> {
         let ended = self
             .read(move |view| {
-                ended(view, Table::TypingEnd, now, |parts| {
-                    Ok((parts.id::<OwnedRoomId>()?, parts.id::<OwnedUserId>()?))
-                })
+                ended(view, Table::TypingEnd, now, |parts| Ok((parts.id::<OwnedRoomId>()?, parts.id::<OwnedUserId>()?)))
             })
             .await?;
         let mut rooms: BTreeMap<OwnedRoomId, Vec<OwnedUserId>> = BTreeMap::new();
@@ -352,7 +350,7 @@ impl Ephemeral for RocksStore {
 
     async fn end_syncing(&self, now: u64) -> Result<usize> {
         let ended: Vec<OwnedUserId> =
-            self.read(move |view| ended(view, Table::SyncingEnd, now, Parts::id::<OwnedUserId>)).await?;
+            self.read(move |view| ended(view, Table::SyncingEnd, now, |parts| parts.id::<OwnedUserId>())).await?;
         if ended.is_empty() {
             return Ok(0);
         }

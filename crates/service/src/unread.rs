@@ -205,11 +205,9 @@ pub(crate) async fn count(
         other => {
             let floors = floors(cx, user_id, room).await?;
             match other.filter(|counted| !counted.floors.is_beyond(&floors)) {
-                Some(counted) => Counted {
-                    floors,
-                    receipts_below: counted.receipts_below.max(horizon),
-                    ..(*counted).clone()
-                },
+                Some(counted) => {
+                    Counted { floors, receipts_below: counted.receipts_below.max(horizon), ..(*counted).clone() }
+                }
                 None => Counted {
                     upto: floors.all.map_or(Cursor::START, Cursor::next),
                     receipts_below: horizon,

@@ -1,45 +1,77 @@
-//! Not written yet.
-#![allow(unused_variables, unused_imports, clippy::too_many_arguments)]
-mod members;
-mod rows;
+//! Rooms: their events, state and members.
 
-pub(crate) use self::members::memberships;
+mod append;
+mod appended;
+mod events;
+mod known;
+mod members;
+mod relations;
+mod rows;
+mod sharing;
+mod state;
+mod timeline;
+
 use async_trait::async_trait;
 use olmstead_domain::{
     position::{Cursor, Position},
     rooms::pdu::Pdu,
 };
-use ruma::{EventId, OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId};
-use olmstead_storage::{Result, to_device::TransactionKey};
-use olmstead_storage::{StorageError, Rooms, rooms::*};
-use crate::PostgresStore;
+use olmstead_storage::{
+    Result, Rooms,
+    rooms::{
+        Append, AppendOutcome, Direction, Member, MembershipChange, RelationQuery, RoomHead, RoomMembership,
+        StateSelection, StoredEvent, TimelinePage,
+    },
+    to_device::TransactionKey,
+};
+use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, UserId};
+
+pub(crate) use self::members::memberships;
+use crate::{
+    PostgresStore,
+    locks::Locks,
+    store::{command, read},
+};
 
 #[async_trait]
 impl Rooms for PostgresStore {
     async fn room_head(&self, room_id: &RoomId) -> Result<Option<RoomHead>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| rows::head(connection, room_id).await)
     }
+
     async fn append_events(&self, append: Append) -> Result<AppendOutcome> {
-        Err(StorageError::damaged("not written"))
+        command!(self, append::locks(&append), |command| append::append(&mut command, &append).await)
     }
+
     async fn transaction_event(&self, transaction: &TransactionKey) -> Result<Option<OwnedEventId>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| known::transaction_event(connection, transaction).await)
     }
+
     async fn events(&self, event_ids: &[OwnedEventId]) -> Result<Vec<Option<StoredEvent>>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| events::load(connection, event_ids).await)
     }
+
     async fn auth_chain(&self, event_ids: &[OwnedEventId]) -> Result<Vec<Pdu>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| events::auth_chain(connection, event_ids).await)
     }
-    async fn state(&self, room_id: &RoomId, before: Option<Cursor>, select: StateSelection) -> Result<Vec<StoredEvent>> {
-        Err(StorageError::damaged("not written"))
+
+    async fn state(
+        &self,
+        room_id: &RoomId,
+        before: Option<Cursor>,
+        select: StateSelection,
+    ) -> Result<Vec<StoredEvent>> {
+        read!(self, |connection| state::state(connection, room_id, before, &select).await)
     }
+
     async fn state_between(&self, room_id: &RoomId, from: Cursor, to: Cursor) -> Result<Vec<StoredEvent>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| state::state_between(connection, room_id, from, to).await)
     }
+
     async fn state_history(&self, room_id: &RoomId, kind: &str, state_key: &str) -> Result<Vec<StoredEvent>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| state::history(connection, room_id, kind, state_key).await)
     }
+
     async fn timeline(
         &self,
         room_id: &RoomId,
@@ -48,28 +80,39 @@ impl Rooms for PostgresStore {
         limit: usize,
         direction: Direction,
     ) -> Result<TimelinePage> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| timeline::timeline(connection, room_id, (from, to), limit, direction).await)
     }
+
     async fn members(&self, room_id: &RoomId, before: Option<Cursor>) -> Result<Vec<Member>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| members::members(connection, room_id, before).await)
     }
+
     async fn joined_members(&self, room_id: &RoomId) -> Result<Vec<OwnedUserId>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| members::joined(connection, room_id).await)
     }
-    async fn membership_changes(&self, room_id: &RoomId, from: Position, to: Position) -> Result<Vec<MembershipChange>> {
-        Err(StorageError::damaged("not written"))
+
+    async fn membership_changes(
+        &self,
+        room_id: &RoomId,
+        from: Position,
+        to: Position,
+    ) -> Result<Vec<MembershipChange>> {
+        read!(self, |connection| members::changes(connection, room_id, from, to).await)
     }
+
     async fn memberships(
         &self,
         user_id: &UserId,
         forgotten_from: Position,
         to: Position,
     ) -> Result<Vec<RoomMembership>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| memberships(connection, user_id, forgotten_from, to).await)
     }
+
     async fn membership(&self, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| members::membership(connection, room_id, user_id).await)
     }
+
     async fn sharing_rooms(
         &self,
         user_id: &UserId,
@@ -77,11 +120,13 @@ impl Rooms for PostgresStore {
         encrypted_only: bool,
         or_invited: bool,
     ) -> Result<Vec<OwnedUserId>> {
-        Err(StorageError::damaged("not written"))
+        read!(self, |connection| sharing::sharing(connection, user_id, others, encrypted_only, or_invited).await)
     }
+
     async fn forget_room(&self, room_id: &RoomId, user_id: &UserId) -> Result<bool> {
-        Err(StorageError::damaged("not written"))
+        command!(self, Locks::new().room(room_id), |command| members::forget(&mut command, room_id, user_id).await)
     }
+
     async fn relations(
         &self,
         room_id: &RoomId,
@@ -92,6 +137,7 @@ impl Rooms for PostgresStore {
         limit: usize,
         direction: Direction,
     ) -> Result<TimelinePage> {
-        Err(StorageError::damaged("not written"))
+        let of = (room_id, parent);
+        read!(self, |connection| { relations::relations(connection, of, query, (from, to), limit, direction).await })
     }
 }

@@ -7,6 +7,7 @@
 
 mod e2ee;
 mod harness;
+mod nodes;
 mod olm;
 mod rooms;
 mod rules;

@@ -106,12 +106,21 @@ impl Server {
         std::env::var("BLACKBOX_URL").is_ok().then(|| Self::of(Arc::new(Running::Elsewhere)))
     }
 
+    /// A server that the test itself runs, at this address.
+    pub fn at(base: &str) -> Self {
+        Self::with(base, watch::channel(0).1, Arc::new(Running::Elsewhere))
+    }
+
     fn of(running: Arc<Running>) -> Self {
         let (base, starts) = match &*running {
             Running::Elsewhere => (std::env::var("BLACKBOX_URL").expect("BLACKBOX_URL"), watch::channel(0).1),
             Running::InProcess(server) => (server.base(), watch::channel(0).1),
             Running::Binary(binary, count) => (binary.lock().unwrap().base().to_owned(), count.subscribe()),
         };
+        Self::with(&base, starts, running)
+    }
+
+    fn with(base: &str, starts: watch::Receiver<u64>, running: Arc<Running>) -> Self {
         // A client of its own for every test: its connections live on the test's runtime.
         let http =
             reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("an HTTP client");

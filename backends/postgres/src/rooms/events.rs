@@ -1,0 +1,114 @@
+//! Events by id.
+//!
+//! Every read of events is one statement: it finds ids in an index, and takes the events, and the redactions that apply
+//! to them, by these. Subqueries see to it that each is looked up by its key, whatever the planner believes of the number
+//! of rows.
+
+use std::collections::HashSet;
+
+use olmstead_domain::rooms::pdu::Pdu;
+use olmstead_storage::{StorageError, rooms::StoredEvent};
+use ruma::{EventId, OwnedEventId};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
+
+use crate::{
+    error::Done,
+    rows::{Columns as _, damaged},
+    text::stored_all,
+};
+
+/// A statement that reads events: the columns of `e`, an alias that the rest of the statement gives to rows of `event`.
+macro_rules! events_from {
+    ($($rest:literal),+) => {
+        concat!(
+            "SELECT e.pdu, e.position, e.ordinal, e.replaces, e.transaction_device, e.transaction_generation,
+                 e.transaction_id, (
+                     SELECT x.pdu FROM redaction d JOIN event x ON x.event_id = d.event_id WHERE d.target = e.event_id
+                 ) AS redaction FROM ",
+            $($rest),+
+        )
+    };
+}
+
+/// The same, given a query `s` of event ids.
+macro_rules! events_of {
+    ($query:literal, $order:literal) => {
+        events_from!(
+            "(",
+            $query,
+            ") s LEFT JOIN LATERAL (SELECT * FROM event WHERE event.event_id = s.event_id OFFSET 0) e ON true ORDER BY ",
+            $order
+        )
+    };
+}
+
+pub(super) use {events_from, events_of};
+
+/// The stored form of an event.
+pub(super) fn text_of(pdu: &Pdu) -> Done<String> {
+    serde_json::to_string(pdu).map_err(|error| StorageError::corrupt("an event cannot be written", error).into())
+}
+
+fn pdu(row: &PgRow, column: &str) -> Done<Option<Pdu>> {
+    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    let pdu = serde_json::from_str(text).map_err(|error| StorageError::corrupt("an event cannot be read", error))?;
+    Ok(Some(pdu))
+}
+
+/// An event with all that is known of it; `None` where no event was found.
+pub(super) fn event(row: &PgRow) -> Done<Option<StoredEvent>> {
+    let Some(pdu_of_event) = pdu(row, "pdu")? else { return Ok(None) };
+    let transaction = match row.maybe_id("transaction_device")? {
+        Some(device_id) => Some((device_id, row.count("transaction_generation")?, row.text("transaction_id")?)),
+        None => None,
+    };
+    Ok(Some(StoredEvent {
+        pdu: pdu_of_event,
+        cursor: row.cursor()?,
+        redacted_by: pdu(row, "redaction")?,
+        transaction,
+        replaces: row.maybe_id("replaces")?,
+    }))
+}
+
+/// Events that an index names, so they must be there.
+pub(super) fn all(rows: &[PgRow]) -> Done<Vec<StoredEvent>> {
+    rows.iter().map(|row| event(row)?.ok_or_else(|| damaged("event_id"))).collect()
+}
+
+/// Events in the order asked.
+pub(super) async fn load(sql: &mut PgConnection, event_ids: &[OwnedEventId]) -> Done<Vec<Option<StoredEvent>>> {
+    sqlx::query(events_of!("SELECT * FROM unnest($1::text[]) WITH ORDINALITY AS u (event_id, number)", "s.number"))
+        .bind(stored_all(event_ids))
+        .fetch_all(sql)
+        .await?
+        .iter()
+        .map(event)
+        .collect()
+}
+
+/// All events reachable through `auth_events`, nearer ones first: a statement for each step away from the start. The
+/// edges are in the events and nowhere else: as rows of their own they would cost every event more than a chain, which is
+/// read seldom, would save.
+pub(super) async fn auth_chain(sql: &mut PgConnection, event_ids: &[OwnedEventId]) -> Done<Vec<Pdu>> {
+    let mut seen: HashSet<OwnedEventId> = event_ids.iter().cloned().collect();
+    let mut next: Vec<OwnedEventId> = seen.iter().cloned().collect();
+    let mut chain = Vec::new();
+    while !next.is_empty() {
+        let rows = sqlx::query("SELECT pdu FROM event WHERE event_id = ANY($1)")
+            .bind(stored_all(next.drain(..)))
+            .fetch_all(&mut *sql)
+            .await?;
+        for row in &rows {
+            let Some(pdu) = pdu(row, "pdu")? else { continue };
+            next.extend(pdu.auth_events().iter().filter(|id| seen.insert((*id).clone())).cloned());
+            chain.push(pdu);
+        }
+    }
+    Ok(chain)
+}
+
+/// An event id as a parameter.
+pub(super) fn id(event_id: &EventId) -> std::borrow::Cow<'_, str> {
+    crate::text::stored(event_id.as_str())
+}
