@@ -67,9 +67,11 @@ struct Shared {
     hint: watch::Sender<Position>,
     /// The base of positions when the horizon was last read. It only grows.
     base: AtomicI64,
-    /// The greatest position that a command of this node waits to be passed.
+    /// The horizon that somebody waits for: a command of this node, or those who wait for what another node committed.
     wanted: AtomicU64,
-    /// Somebody waits for a horizon, or another node said something.
+    /// The greatest position that this node has committed.
+    committed: AtomicU64,
+    /// Somebody waits for a horizon.
     ask: Notify,
     /// This node has committed something that others do not know of.
     tell: Notify,
@@ -90,6 +92,7 @@ impl Stream {
             hint: watch::Sender::new(horizon.position),
             base: AtomicI64::new(base),
             wanted: AtomicU64::new(0),
+            committed: AtomicU64::new(0),
             ask: Notify::new(),
             tell: Notify::new(),
         });
@@ -107,10 +110,10 @@ impl Stream {
 
     /// Waits until the horizon has passed a position that was committed by this node.
     pub(crate) async fn passed(&self, position: Position) -> Done<()> {
-        self.shared.tell.notify_one();
         let mut hint = self.shared.hint.subscribe();
-        self.shared.wanted.fetch_max(position.next().0, Ordering::SeqCst);
-        self.shared.ask.notify_one();
+        self.shared.committed.fetch_max(position.0, Ordering::SeqCst);
+        self.shared.tell.notify_one();
+        self.shared.want(position);
         match timeout(PATIENCE, hint.wait_for(|horizon| *horizon > position)).await {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Failure::Final(StorageError::Unavailable {
@@ -149,6 +152,12 @@ impl Shared {
             *known = horizon.max(*known);
             moved
         });
+    }
+
+    /// Asks until the horizon has passed a position that is committed.
+    fn want(&self, position: Position) {
+        self.wanted.fetch_max(position.next().0, Ordering::SeqCst);
+        self.ask.notify_one();
     }
 
     /// Asks until nobody waits for more.
@@ -198,7 +207,11 @@ async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
         shared.tell.notified().await;
         let next = Instant::now() + NOTIFY_EVERY;
         while let Err(error) =
-            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut connection).await
+            sqlx::query("SELECT pg_notify($1, $2)")
+                .bind(CHANNEL)
+                .bind(shared.committed.load(Ordering::SeqCst).to_string())
+                .execute(&mut connection)
+                .await
         {
             tracing::debug!(%error, "other nodes cannot be told");
             connection = reconnect(&connect).await;
@@ -207,15 +220,20 @@ async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
     }
 }
 
-/// Hears other nodes, and this one.
+/// Hears other nodes, and this one. What was committed there may still be held back by an older transaction, so the
+/// horizon is asked for until it has passed that.
 async fn hear(shared: Arc<Shared>, mut listener: PgListener) {
     loop {
-        // Without a connection nothing was heard, which is a reason to ask, too.
-        if let Err(error) = listener.try_recv().await {
-            tracing::debug!(%error, "other nodes cannot be heard");
-            sleep(RECONNECT).await;
+        match listener.try_recv().await {
+            Ok(Some(said)) => shared.want(Position(said.payload().parse().unwrap_or_default())),
+            // Without a connection nothing was heard, which is a reason to ask, too.
+            Ok(None) => shared.ask.notify_one(),
+            Err(error) => {
+                tracing::debug!(%error, "other nodes cannot be heard");
+                sleep(RECONNECT).await;
+                shared.ask.notify_one();
+            }
         }
-        shared.ask.notify_one();
     }
 }
 

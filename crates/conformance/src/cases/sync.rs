@@ -67,7 +67,9 @@ async fn live(store: &Store, alice: &DeviceRef, bob: &DeviceRef) {
 async fn assert_agrees(store: &Store, device: &DeviceRef, since: Option<Position>) -> SyncFacts {
     let facts = facts(store, device, since).await;
     let (user, to) = (&device.user_id, facts.horizon.position);
-    assert_eq!(facts.horizon, store.horizon().await.unwrap());
+    // Where others share the server, horizons move without a write to this store.
+    let horizon = store.horizon().await.unwrap();
+    assert!(facts.horizon.epoch == horizon.epoch && facts.horizon.position <= horizon.position);
     assert_eq!(
         by_room(facts.memberships.clone()),
         by_room(store.memberships(user, since.unwrap_or(Position::END), to).await.unwrap())
@@ -118,7 +120,7 @@ pub async fn an_incremental_sync_agrees_with_the_single_reads(store: Store) {
     let quiet = assert_agrees(&store, &alice, Some(since)).await;
     assert!(quiet.inbox.messages.is_empty() && quiet.account_data.is_empty() && quiet.presence.is_empty());
     assert!(quiet.device_lists.is_empty() && quiet.own_device_lists.is_empty());
-    assert_eq!(quiet.horizon.position, since, "without a write the token stays");
+    assert!(quiet.horizon.position >= since, "the token never goes back");
 
     store.send_to_device(None, vec![to_device(&alice, "new")]).await.unwrap();
     store.set_account_data(&alice_id, None, "a", raw(json!({ "n": 3 }))).await.unwrap();

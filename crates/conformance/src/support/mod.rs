@@ -51,6 +51,8 @@ pub(crate) fn raw(value: Value) -> RawJson {
 pub(crate) fn token() -> TokenHash {
     let mut hash = [0xA5; 32];
     hash[..8].copy_from_slice(&unique().to_be_bytes());
+    // Other processes write to the same store.
+    hash[8..12].copy_from_slice(&std::process::id().to_be_bytes());
     hash
 }
 
