@@ -77,8 +77,11 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         ("lock_timeout", (timeout / 2).max(1).to_string()),
         // A transaction of a node that hangs holds back the horizon of all.
         ("idle_in_transaction_session_timeout", timeout.to_string()),
-        // Statements are small: compiling them costs more than it saves.
+        // Statements are small: compiling them, or workers for them, cost more than they save.
         ("jit", "off".to_owned()),
+        ("max_parallel_workers_per_gather", "0".to_owned()),
+        // A plan is kept with the connection. One made while a table was small must not read the whole of it later.
+        ("enable_seqscan", "off".to_owned()),
     ]
 }
 

@@ -190,6 +190,7 @@ macro_rules! conformance_suite {
                 encryption_never_goes_off
                 rooms_survive_a_restart
                 events_of_every_room_version_are_stored
+                any_text_is_kept
             }
             room_state {
                 state_is_selected

@@ -18,7 +18,7 @@ use olmstead_storage::{
 use ruma::{EventId, OwnedEventId, OwnedUserId, UserId, events::room::member::MembershipState};
 
 use super::{
-    appended::{self, MembershipRow, RelationRow, Rows, StateRow},
+    appended::{self, MemberRow, RelationRow, Rows, StateRow},
     known::{self, Asked, Head, Known},
 };
 use crate::{command::Command, directory, error::Done, locks::Locks};
@@ -143,20 +143,17 @@ impl<'a> Room<'a> {
 
     /// Makes the event the current state of its entry; gives the one before.
     fn set_state(&mut self, pdu: &'a Pdu, state_key: &'a str, ordinal: i32) -> Option<OwnedEventId> {
-        let row = StateRow { ordinal, kind: pdu.kind(), state_key, event_id: pdu.event_id() };
-        self.rows.state.push(row);
         let algorithm = || pdu.content_field::<String>("algorithm").is_some();
         if !self.head.is_encrypted && pdu.is_state_of("m.room.encryption", "") && algorithm() {
             self.head.is_encrypted = true;
             self.rows.encrypted = Some(ordinal);
         }
-        if let Some((user_id, membership)) = member(pdu) {
-            self.set_membership(pdu, user_id, membership, ordinal);
-        }
+        let member = member(pdu).map(|(user_id, membership)| self.set_membership(pdu, user_id, membership));
+        self.rows.state.push(StateRow { ordinal, kind: pdu.kind(), state_key, event_id: pdu.event_id(), member });
         self.current.insert((pdu.kind(), state_key), pdu.event_id().to_owned())
     }
 
-    fn set_membership(&mut self, pdu: &'a Pdu, user_id: OwnedUserId, to: Membership, ordinal: i32) {
+    fn set_membership(&mut self, pdu: &'a Pdu, user_id: OwnedUserId, to: Membership) -> MemberRow<'a> {
         let before = self.members.get(&user_id).copied();
         let from = before.map(|(membership, _)| membership);
         // A ban or its end does not bring back what the user forgot.
@@ -172,9 +169,8 @@ impl<'a> Room<'a> {
         if !(was_joined && is_joined) {
             self.rows.changes.push(ChangeKey::User(user_id.clone()));
         }
-        self.members.insert(user_id.clone(), (to, forgotten));
-        let (event_id, sender) = (pdu.event_id(), pdu.sender());
-        self.rows.members.push(MembershipRow { ordinal, user_id, to, from, event_id, sender, forgotten });
+        self.members.insert(user_id, (to, forgotten));
+        MemberRow { to, from, sender: pdu.sender(), forgotten }
     }
 }
 

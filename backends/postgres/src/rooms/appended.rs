@@ -3,17 +3,17 @@
 use olmstead_domain::position::Position;
 use olmstead_storage::{
     changes::ChangeKey,
-    rooms::{Append, Membership},
+    rooms::{Append, Membership, NewEvent},
     to_device::TransactionKey,
 };
-use ruma::{EventId, OwnedEventId, OwnedUserId, UserId};
+use ruma::{EventId, OwnedEventId, UserId};
 
 use super::{events, known::Head, rows::membership_number};
 use crate::{
     changes,
     command::Command,
     error::{Done, Failure},
-    rows::{number, place},
+    rows::{Columns as _, number, place},
     text::{stored, stored_all},
 };
 
@@ -23,7 +23,6 @@ pub(super) struct Rows<'a> {
     /// For each event the state event that it replaced.
     pub(super) replaces: Vec<Option<OwnedEventId>>,
     pub(super) state: Vec<StateRow<'a>>,
-    pub(super) members: Vec<MembershipRow<'a>>,
     pub(super) relations: Vec<RelationRow<'a>>,
     /// Redacted events, and what redacted them.
     pub(super) redactions: Vec<(&'a EventId, &'a EventId)>,
@@ -40,14 +39,13 @@ pub(super) struct StateRow<'a> {
     pub(super) kind: &'a str,
     pub(super) state_key: &'a str,
     pub(super) event_id: &'a EventId,
+    /// For the membership of the user that the state key names.
+    pub(super) member: Option<MemberRow<'a>>,
 }
 
-pub(super) struct MembershipRow<'a> {
-    pub(super) ordinal: i32,
-    pub(super) user_id: OwnedUserId,
+pub(super) struct MemberRow<'a> {
     pub(super) to: Membership,
     pub(super) from: Option<Membership>,
-    pub(super) event_id: &'a EventId,
     pub(super) sender: &'a UserId,
     pub(super) forgotten: bool,
 }
@@ -66,21 +64,22 @@ pub(super) async fn write(command: &mut Command, append: &Append, head: &Head, r
     if !rows.state.is_empty() {
         state(command, append, &rows.state, position).await?;
     }
-    if !rows.members.is_empty() {
-        members(command, append, &rows.members, position).await?;
-    }
     Ok(position)
 }
 
-/// Writes the events, what goes with each, the head, and whom to wake. This is all of a message, so it takes the position,
-/// too.
+fn sent_by(event: &NewEvent) -> Option<&TransactionKey> {
+    event.transaction.as_ref()
+}
+
+/// Writes the events, what goes with each, the head, and whom to wake. This is all of a message, so it takes the
+/// position, too, and writes out what `position_now()` is: a function is planned at every call.
 async fn events(command: &mut Command, append: &Append, head: &Head, rows: &Rows<'_>) -> Done<Position> {
     let events = &append.events;
     let sent: Vec<(&TransactionKey, &EventId)> =
-        events.iter().filter_map(|event| Some((event.transaction.as_ref()?, event.pdu.event_id()))).collect();
+        events.iter().filter_map(|event| Some((sent_by(event)?, event.pdu.event_id()))).collect();
     let (kinds, subjects, details) = changes::columns(&rows.changes);
-    let position: Option<i64> = sqlx::query_scalar(
-        "WITH now AS MATERIALIZED (SELECT position_now() AS position),
+    let row = sqlx::query(
+        "WITH now AS MATERIALIZED (SELECT base + pg_current_xact_id()::text::bigint AS position FROM running),
          events AS (
              INSERT INTO event (event_id, room_id, position, ordinal, in_timeline, replaces, transaction_device,
                  transaction_generation, transaction_id, pdu)
@@ -91,7 +90,8 @@ async fn events(command: &mut Command, append: &Append, head: &Head, rows: &Rows
          ),
          relations AS (
              INSERT INTO relation (room_id, position, ordinal, parent, rel_type, kind, event_id)
-             SELECT $1, now.position, r.* FROM now, unnest($9::integer[], $10::text[], $11::text[], $12::text[], $13::text[]) r
+             SELECT $1, now.position, r.*
+             FROM now, unnest($9::integer[], $10::text[], $11::text[], $12::text[], $13::text[]) r
          ),
          redactions AS (INSERT INTO redaction (target, event_id) SELECT * FROM unnest($14::text[], $15::text[])),
          -- The memory of a device that is gone would never be cleared; the lock on its row keeps it there.
@@ -117,15 +117,15 @@ async fn events(command: &mut Command, append: &Append, head: &Head, rows: &Rows
              last_membership = greatest(r.last_membership, EXCLUDED.last_membership),
              encrypted_position = coalesce(r.encrypted_position, EXCLUDED.encrypted_position),
              encrypted_ordinal = coalesce(r.encrypted_ordinal, EXCLUDED.encrypted_ordinal)
-         RETURNING (SELECT position FROM now)",
+         RETURNING (SELECT position FROM now) AS position",
     )
     .bind(stored(append.room_id.as_str()))
     .bind(stored_all(events.iter().map(|event| event.pdu.event_id())))
     .bind(events.iter().map(|event| event.in_timeline).collect::<Vec<_>>())
     .bind(rows.replaces.iter().map(|id| id.as_deref().map(events::id)).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| Some(stored(event.transaction.as_ref()?.device.device_id.as_str()))).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| Some(number(event.transaction.as_ref()?.device.generation))).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| Some(stored(&event.transaction.as_ref()?.transaction_id))).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| Some(stored(sent_by(event)?.device.device_id.as_str()))).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| Some(number(sent_by(event)?.device.generation))).collect::<Vec<_>>())
+    .bind(events.iter().map(|event| Some(stored(&sent_by(event)?.transaction_id))).collect::<Vec<_>>())
     .bind(events.iter().map(|event| events::text_of(&event.pdu)).collect::<Done<Vec<_>>>()?)
     .bind(rows.relations.iter().map(|row| row.ordinal).collect::<Vec<_>>())
     .bind(stored_all(rows.relations.iter().map(|row| &row.parent)))
@@ -148,30 +148,47 @@ async fn events(command: &mut Command, append: &Append, head: &Head, rows: &Rows
     .bind(number(head.joined))
     .bind(number(head.invited))
     .bind(rows.is_told)
-    .bind(!rows.members.is_empty())
+    .bind(rows.state.iter().any(|row| row.member.is_some()))
     .bind(rows.encrypted)
-    .fetch_one(command.sql())
+    .fetch_optional(command.sql())
     .await?;
-    let position = position.and_then(|position| u64::try_from(position).ok()).map(Position);
-    let position = position.ok_or(Failure::NotRunning)?;
+    let position = row.ok_or(Failure::NotRunning)?.place("position")?;
     command.took(position);
     Ok(position)
 }
 
-/// Writes versions of state, and for each entry the last of them as the current one.
+/// Writes versions of state and of memberships, and for each entry and each user the last as the current one.
 async fn state(command: &mut Command, append: &Append, rows: &[StateRow<'_>], position: Position) -> Done<()> {
     sqlx::query(
         "WITH new AS MATERIALIZED (
-             SELECT * FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[]) AS n (ordinal, kind, state_key, event_id)
+             SELECT $1 AS room_id, $2::bigint AS position, n.* FROM unnest($3::integer[], $4::text[], $5::text[],
+                     $6::text[], $7::smallint[], $8::smallint[], $9::text[], $10::boolean[])
+                 AS n (ordinal, kind, state_key, event_id, membership, previous, sender, forgotten)
          ),
          versions AS (
-             INSERT INTO state_version (room_id, position, ordinal, kind, state_key, event_id)
-             SELECT $1, $2, new.* FROM new
+             INSERT INTO state_version (room_id, kind, state_key, position, ordinal, event_id)
+             SELECT room_id, kind, state_key, position, ordinal, event_id FROM new
+         ),
+         member_versions AS (
+             INSERT INTO membership_version
+                 (user_id, room_id, position, ordinal, membership, previous, event_id, sender, forgotten)
+             SELECT state_key, room_id, position, ordinal, membership, previous, event_id, sender, forgotten
+             FROM new WHERE membership IS NOT NULL
+         ),
+         members AS (
+             INSERT INTO membership
+                 (user_id, room_id, position, ordinal, membership, previous, event_id, sender, forgotten)
+             SELECT DISTINCT ON (state_key)
+                 state_key, room_id, position, ordinal, membership, previous, event_id, sender, forgotten
+             FROM new WHERE membership IS NOT NULL ORDER BY state_key, ordinal DESC
+             ON CONFLICT (user_id, room_id) DO UPDATE
+                 SET position = EXCLUDED.position, ordinal = EXCLUDED.ordinal, membership = EXCLUDED.membership,
+                     previous = EXCLUDED.previous, event_id = EXCLUDED.event_id, sender = EXCLUDED.sender,
+                     forgotten = EXCLUDED.forgotten
          )
-         INSERT INTO current_state (room_id, position, ordinal, kind, state_key, event_id)
-         SELECT $1, $2, last.* FROM (
-             SELECT DISTINCT ON (kind, state_key) * FROM new ORDER BY kind, state_key, ordinal DESC
-         ) last
+         INSERT INTO current_state (room_id, kind, state_key, position, ordinal, event_id)
+         SELECT DISTINCT ON (kind, state_key) room_id, kind, state_key, position, ordinal, event_id
+         FROM new ORDER BY kind, state_key, ordinal DESC
          ON CONFLICT (room_id, kind, state_key) DO UPDATE
              SET position = EXCLUDED.position, ordinal = EXCLUDED.ordinal, event_id = EXCLUDED.event_id",
     )
@@ -181,43 +198,10 @@ async fn state(command: &mut Command, append: &Append, rows: &[StateRow<'_>], po
     .bind(stored_all(rows.iter().map(|row| row.kind)))
     .bind(stored_all(rows.iter().map(|row| row.state_key)))
     .bind(stored_all(rows.iter().map(|row| row.event_id)))
-    .execute(command.sql())
-    .await?;
-    Ok(())
-}
-
-/// Writes versions of memberships, and for each user the last of them as the current one.
-async fn members(command: &mut Command, append: &Append, rows: &[MembershipRow<'_>], position: Position) -> Done<()> {
-    sqlx::query(
-        "WITH new AS MATERIALIZED (
-             SELECT * FROM unnest(
-                 $3::integer[], $4::text[], $5::smallint[], $6::smallint[], $7::text[], $8::text[], $9::boolean[]
-             ) AS n (ordinal, user_id, membership, previous, event_id, sender, forgotten)
-         ),
-         versions AS (
-             INSERT INTO membership_version
-                 (room_id, position, ordinal, user_id, membership, previous, event_id, sender, forgotten)
-             SELECT $1, $2, new.* FROM new
-         )
-         INSERT INTO membership
-             (room_id, position, ordinal, user_id, membership, previous, event_id, sender, forgotten)
-         SELECT $1, $2, last.* FROM (
-             SELECT DISTINCT ON (user_id) * FROM new ORDER BY user_id, ordinal DESC
-         ) last
-         ON CONFLICT (user_id, room_id) DO UPDATE
-             SET position = EXCLUDED.position, ordinal = EXCLUDED.ordinal, membership = EXCLUDED.membership,
-                 previous = EXCLUDED.previous, event_id = EXCLUDED.event_id, sender = EXCLUDED.sender,
-                 forgotten = EXCLUDED.forgotten",
-    )
-    .bind(stored(append.room_id.as_str()))
-    .bind(place(position))
-    .bind(rows.iter().map(|row| row.ordinal).collect::<Vec<_>>())
-    .bind(stored_all(rows.iter().map(|row| &row.user_id)))
-    .bind(rows.iter().map(|row| membership_number(row.to)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.from.map(membership_number)).collect::<Vec<_>>())
-    .bind(stored_all(rows.iter().map(|row| row.event_id)))
-    .bind(stored_all(rows.iter().map(|row| row.sender)))
-    .bind(rows.iter().map(|row| row.forgotten).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| Some(membership_number(row.member.as_ref()?.to))).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.member.as_ref()?.from.map(membership_number)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| Some(stored(row.member.as_ref()?.sender.as_str()))).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| Some(row.member.as_ref()?.forgotten)).collect::<Vec<_>>())
     .execute(command.sql())
     .await?;
     Ok(())

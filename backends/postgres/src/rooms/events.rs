@@ -1,8 +1,8 @@
 //! Events by id.
 //!
 //! Every read of events is one statement: it finds ids in an index, and takes the events, and the redactions that apply
-//! to them, by these. Subqueries see to it that each is looked up by its key, whatever the planner believes of the number
-//! of rows.
+//! to them, by these. Subqueries see to it that each is looked up by its key, whatever the planner believes of the
+//! number of rows.
 
 use std::collections::HashSet;
 
@@ -30,13 +30,14 @@ macro_rules! events_from {
     };
 }
 
-/// The same, given a query `s` of event ids.
+/// The same, given a query `s` of event ids. OFFSET 0 keeps the lookup apart from the rest.
 macro_rules! events_of {
     ($query:literal, $order:literal) => {
         events_from!(
             "(",
             $query,
-            ") s LEFT JOIN LATERAL (SELECT * FROM event WHERE event.event_id = s.event_id OFFSET 0) e ON true ORDER BY ",
+            ") s LEFT JOIN LATERAL (SELECT * FROM event WHERE event.event_id = s.event_id OFFSET 0) e ON true
+             ORDER BY ",
             $order
         )
     };
@@ -88,8 +89,8 @@ pub(super) async fn load(sql: &mut PgConnection, event_ids: &[OwnedEventId]) -> 
 }
 
 /// All events reachable through `auth_events`, nearer ones first: a statement for each step away from the start. The
-/// edges are in the events and nowhere else: as rows of their own they would cost every event more than a chain, which is
-/// read seldom, would save.
+/// edges are in the events and nowhere else: rows of their own would cost every event more than they saved when a chain
+/// is read, which is seldom.
 pub(super) async fn auth_chain(sql: &mut PgConnection, event_ids: &[OwnedEventId]) -> Done<Vec<Pdu>> {
     let mut seen: HashSet<OwnedEventId> = event_ids.iter().cloned().collect();
     let mut next: Vec<OwnedEventId> = seen.iter().cloned().collect();

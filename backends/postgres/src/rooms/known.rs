@@ -65,7 +65,8 @@ pub(super) async fn transaction_event(
     Ok(row.map(|row| row.maybe_id("event_id")).transpose()?.flatten())
 }
 
-/// Reads it. Each subquery looks up by key what it is asked for, however large the room.
+/// Reads it. Each subquery gives one value that is looked up by its key, however large the room; EXISTS might be
+/// answered by reading a whole table.
 pub(super) async fn read(sql: &mut PgConnection, append: &Append, asked: &Asked<'_>) -> Done<Known> {
     let transactions = append.events.iter().filter_map(|event| event.transaction.as_ref());
     let row = sqlx::query(
@@ -92,8 +93,8 @@ pub(super) async fn read(sql: &mut PgConnection, append: &Append, asked: &Asked<
                  ) FROM unnest($8::text[]) WITH ORDINALITY AS w (user_id, number) ORDER BY w.number
              ) AS members,
              ARRAY (
-                 SELECT EXISTS (SELECT FROM event e WHERE e.event_id = w.target AND e.room_id = $1)
-                     AND NOT EXISTS (SELECT FROM redaction d WHERE d.target = w.target)
+                 SELECT (SELECT room_id FROM event e WHERE e.event_id = w.target) IS NOT DISTINCT FROM $1
+                     AND (SELECT event_id FROM redaction d WHERE d.target = w.target) IS NULL
                  FROM unnest($9::text[]) WITH ORDINALITY AS w (target, number) ORDER BY w.number
              ) AS redactable
          FROM (VALUES (1)) one LEFT JOIN room r ON r.room_id = $1",

@@ -138,6 +138,6 @@ impl Rooms for PostgresStore {
         direction: Direction,
     ) -> Result<TimelinePage> {
         let of = (room_id, parent);
-        read!(self, |connection| { relations::relations(connection, of, query, (from, to), limit, direction).await })
+        read!(self, |connection| relations::relations(connection, of, query, (from, to), limit, direction).await)
     }
 }

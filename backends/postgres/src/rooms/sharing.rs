@@ -11,8 +11,8 @@ use crate::{
 
 /// Those of `others` who are in a room the user is joined to, in the order given.
 ///
-/// The rooms of each are looked up in the user's, one after the other until one is shared: no list of members is read
-/// however large the rooms, and the user's own rooms are not read either.
+/// The rooms of each are looked up among the user's, one after the other until one is shared: short lists out of one
+/// index, and never the members of a room, however large.
 pub(super) async fn sharing(
     sql: &mut PgConnection,
     user_id: &UserId,
@@ -25,13 +25,14 @@ pub(super) async fn sharing(
     }
     let memberships: &[i16] = if or_invited { &[1, 2] } else { &[2] };
     sqlx::query(
-        "SELECT o.user_id FROM unnest($2::text[]) WITH ORDINALITY AS o (user_id, number) CROSS JOIN LATERAL (
-             SELECT FROM membership theirs JOIN membership mine ON mine.room_id = theirs.room_id
-             WHERE theirs.user_id = o.user_id AND theirs.membership = ANY($3)
-                 AND mine.user_id = $1 AND mine.membership = 2
-                 AND (NOT $4 OR EXISTS (
-                     SELECT FROM room r WHERE r.room_id = mine.room_id AND r.encrypted_position IS NOT NULL
-                 ))
+        "WITH mine AS MATERIALIZED (SELECT room_id FROM membership WHERE user_id = $1 AND membership = 2)
+         SELECT o.user_id FROM unnest($2::text[]) WITH ORDINALITY AS o (user_id, number) CROSS JOIN LATERAL (
+             SELECT FROM membership theirs WHERE theirs.user_id = o.user_id AND theirs.membership = ANY($3)
+                 -- Not a join: the rooms are hashed once, whatever the planner believes of their number.
+                 AND (theirs.room_id IN (SELECT room_id FROM mine)) IS TRUE
+                 AND (NOT $4 OR (
+                     SELECT encrypted_position FROM room r WHERE r.room_id = theirs.room_id
+                 ) IS NOT NULL)
              LIMIT 1
          ) shared ORDER BY o.number",
     )

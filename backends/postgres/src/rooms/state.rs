@@ -52,9 +52,13 @@ pub(super) async fn state(
             "SELECT * FROM current_state WHERE room_id = $1 AND kind < 'm.room.member'
              UNION ALL SELECT * FROM current_state WHERE room_id = $1 AND kind > 'm.room.member'"
         ),
-        StateSelection::Types(_) => {
-            state_of!("c.kind, c.state_key", "SELECT * FROM current_state WHERE room_id = $1 AND kind = ANY($4)")
-        }
+        // By key, so that the rest of the room is not read to find a few types.
+        StateSelection::Types(_) => state_of!(
+            "c.kind, c.state_key",
+            "SELECT f.* FROM unnest($4::text[]) AS w (kind) CROSS JOIN LATERAL (
+                 SELECT * FROM current_state f WHERE f.room_id = $1 AND f.kind = w.kind OFFSET 0
+             ) f"
+        ),
         StateSelection::These(_) => state_of!(
             "c.number",
             "SELECT w.number, f.* FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS w (kind, state_key, number)

@@ -8,7 +8,7 @@ use olmstead_domain::{
 };
 use olmstead_storage::{
     StorageError,
-    rooms::{AppendOutcome, Direction, StateSelection},
+    rooms::{AppendOutcome, Direction, RelationQuery, StateSelection},
 };
 use ruma::{EventId, OwnedEventId, RoomAliasId, UserId};
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::{
     Store,
     support::{
         assert_same, parallel, room_id,
-        rooms::{TestRoom, append_of, ids, message, new_room, state_of, version_id},
+        rooms::{TestRoom, append_of, ids, message, message_of, new_room, state_of, version_id},
         transaction,
     },
 };
@@ -272,8 +272,7 @@ pub async fn encryption_never_goes_off(store: Store) {
     let alice = store.user("alice").await;
     let mut room = TestRoom::create(&store, &alice).await;
     room.set(&store, "m.room.encryption", "odd", json!({ "algorithm": "m.megolm.v1.aes-sha2" })).await;
-    room.send(&store, crate::support::rooms::message_of(&alice, "m.room.encryption", json!({ "algorithm": "x" })))
-        .await;
+    room.send(&store, message_of(&alice, "m.room.encryption", json!({ "algorithm": "x" }))).await;
     assert_eq!(room.head(&store).await.encrypted_at, None, "neither another key nor a message");
     let first = room.encrypt(&store).await;
     assert_eq!(room.head(&store).await.encrypted_at, Some(first.cursor));
@@ -315,4 +314,47 @@ pub async fn events_of_every_room_version_are_stored(store: Store) {
         assert_eq!(create.pdu.room_id(), room.id);
         assert_eq!(create.pdu.version(), version);
     }
+}
+
+/// Types, state keys, kinds of relation, ids in contents and of transactions are kept, whatever characters they hold;
+/// an id that no event can have, however long, does not stand in the way of the event that names it.
+pub async fn any_text_is_kept(store: Store) {
+    let (alice, device) = store.user_with_device("alice").await;
+    let mut room = TestRoom::create(&store, &alice).await;
+    let texts = ["nul \0", "one \u{1}", "both \u{1}\0\u{2}", "\u{10ffff}", "a'b\"c\\d"];
+    let mut expected = Vec::new();
+    for text in texts {
+        let kind = format!("org.example.{text}");
+        let state = room.set(&store, &kind, text, json!({ "n": 1 })).await;
+        let parent = EventId::parse(format!("${text}")).unwrap();
+        let relates_to = json!({ "rel_type": text, "event_id": parent });
+        let child = room.send(&store, message_of(&alice, &kind, json!({ "m.relates_to": relates_to }))).await;
+        room.send(&store, EventTemplate::redaction(&alice, &parent, None, 1)).await;
+        let query = RelationQuery { rel_type: Some(text.to_owned()), event_type: Some(kind.clone()) };
+        let children = store
+            .relations(&room.id, &parent, &query, Cursor::START, Cursor::END, 10, Direction::Forward)
+            .await
+            .unwrap();
+        assert_eq!(ids(&children.events), [child.id()], "{text:?}");
+        let entry = StateSelection::These(vec![(kind.clone(), text.to_owned())]);
+        for select in [entry, StateSelection::Types(vec![kind.clone()])] {
+            assert_eq!(ids(&store.state(&room.id, None, select.clone()).await.unwrap()), [state.id()], "{text:?}");
+            let before = store.state(&room.id, Some(state.cursor), select).await.unwrap();
+            assert!(before.is_empty(), "{text:?}");
+        }
+        assert_eq!(ids(&store.state_history(&room.id, &kind, text).await.unwrap()), [state.id()], "{text:?}");
+        assert!(store.events(&[parent]).await.unwrap()[0].is_none());
+        let key = transaction(&device, text, text);
+        let (sent, _) = room.append_in_race(&store, message(&alice, text), Some(key.clone())).await;
+        assert_eq!(store.transaction_event(&key).await.unwrap().as_deref(), Some(sent.event_id()));
+        let stored = store.events(&[sent.event_id().to_owned()]).await.unwrap().remove(0).unwrap();
+        assert_eq!(stored.transaction, Some((device.device_id.clone(), device.generation, text.to_owned())));
+        expected.push(state.id());
+    }
+    let all = store.state(&room.id, None, StateSelection::AllButMembers).await.unwrap();
+    assert!(expected.iter().all(|id| ids(&all).contains(id)));
+    let long = format!("${}", "x".repeat(20_000));
+    let relates_to = json!({ "rel_type": "m.thread", "event_id": long });
+    let sent = room.send(&store, message_of(&alice, "m.room.message", json!({ "m.relates_to": relates_to }))).await;
+    assert!(known(&store, sent.pdu.event_id()).await);
 }
