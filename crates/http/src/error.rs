@@ -158,3 +158,21 @@ pub(crate) fn broken(_: Box<dyn std::any::Any + Send>) -> Response {
     let body = json!({"errcode": "M_UNKNOWN", "error": "The server could not do this."});
     (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(error: StorageError) -> (StatusCode, bool) {
+        let response = ApiError::from(error).into_response();
+        (response.status(), response.headers().contains_key(header::RETRY_AFTER))
+    }
+
+    #[test]
+    fn what_passes_is_told_as_something_to_try_again() {
+        let away = StorageError::Unavailable { message: "gone".to_owned(), source: None };
+        assert_eq!(answer(away), (StatusCode::SERVICE_UNAVAILABLE, true));
+        assert_eq!(answer(StorageError::Conflict), (StatusCode::SERVICE_UNAVAILABLE, true));
+        assert_eq!(answer(StorageError::damaged("a row")), (StatusCode::INTERNAL_SERVER_ERROR, false));
+    }
+}

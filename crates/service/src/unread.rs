@@ -359,6 +359,26 @@ mod tests {
     }
 
     #[test]
+    fn a_receipt_may_commit_after_one_with_a_higher_position() {
+        let room = |last_ephemeral| RoomMembership {
+            room_id: "!r:example.org".try_into().unwrap(),
+            membership: Membership::Join,
+            event_id: "$e".try_into().unwrap(),
+            sender: "@a:example.org".try_into().unwrap(),
+            cursor: at(1),
+            previous: None,
+            last_event: Position(5),
+            last_membership: Position(1),
+            last_ephemeral: Position(last_ephemeral),
+            encrypted_at: None,
+        };
+        let counted = Counted { receipts_below: Position(10), ..counted(&[]) };
+        assert!(counted.knows_receipts(&room(9)));
+        assert!(!counted.knows_receipts(&room(10)), "one at 10 may not have been there when they were read");
+        assert!(!counted.knows_receipts(&room(12)), "and not even if 12 was");
+    }
+
+    #[test]
     fn a_receipt_that_moves_back_is_noticed() {
         let mut old = Floors::default();
         old.raise(None, at(5));
