@@ -1,10 +1,12 @@
 //! The project's one tool, reached as `cargo xtask <command>`: set-up, a development server, everything CI
-//! runs, and the project's own checks. It has no dependencies, so that it compiles in seconds.
+//! runs, and the project's own checks. Nothing of it is from outside of this
+//! repository, so that it compiles in seconds.
 
 mod args;
 mod clients;
 mod env;
 mod manifest;
+mod postgres;
 mod process;
 mod serve;
 mod setup;
@@ -28,6 +30,7 @@ cargo xtask <command>
   test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
                               everything CI runs; a FILTER runs only the tests with it in their name
                               steps: fmt, clippy, features, test, tidy, clients
+  postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
   cargo ARGS                  cargo itself, building where all of the above build
@@ -56,6 +59,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("serve") => serve::run(args),
         Some("test") => test::run(args),
+        Some("postgres") => postgres::run(args),
         Some("tidy") => {
             args.finish()?;
             tidy::run()
@@ -73,8 +77,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(other) => {
-            Err(format!("there is no command `{other}`; there are setup, serve, test, tidy, bench, cargo and help"))
-        }
+        Some(other) => Err(format!(
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, bench, cargo and help"
+        )),
     }
 }

@@ -53,7 +53,7 @@ struct Report {
 /// Runs the chosen steps, all of them even when one fails.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.steps.contains(&Step::Clients)))?;
+    setup::run(Needs::test(false, plan.steps.contains(&Step::Clients)))?;
     if !rocksdb_is_built(false) && plan.steps.iter().any(|step| needs_rocksdb(*step)) {
         println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
