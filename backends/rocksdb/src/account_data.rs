@@ -34,10 +34,16 @@ fn entry_key(user_id: &UserId, room: &str, kind: &str) -> Key {
 
 /// Position and content of an entry.
 fn read_entry(value: &[u8]) -> Result<(Position, RawJson)> {
+    let (position, content) = position_of(value)?;
+    Ok((position, raw(Table::AccountData, content)?))
+}
+
+/// Position and unread content of an entry.
+fn position_of(value: &[u8]) -> Result<(Position, &[u8])> {
     let Some((position, content)) = value.split_first_chunk::<8>() else {
         return Err(StorageError::damaged("an entry of account data"));
     };
-    Ok((Position(u64::from_be_bytes(*position)), raw(Table::AccountData, content)?))
+    Ok((Position(u64::from_be_bytes(*position)), content))
 }
 
 fn entry(reads: &impl Reads, key: &Key) -> Result<Option<(Position, RawJson)>> {
@@ -91,6 +97,16 @@ pub(crate) fn entries_between(
         entries.push(AccountDataEntry { room_id, kind, content, position });
     }
     Ok(entries)
+}
+
+/// When one of several global entries was last set.
+pub(crate) fn newest_of(reads: &impl Reads, user_id: &UserId, kinds: &[&str]) -> Result<Position> {
+    let keys: Vec<Key> = kinds.iter().map(|kind| entry_key(user_id, room_part(None), kind)).collect();
+    let mut newest = Position::START;
+    for value in reads.get_many(&keys)?.into_iter().flatten() {
+        newest = newest.max(position_of(&value)?.0);
+    }
+    Ok(newest)
 }
 
 fn filter_key(user_id: &UserId, number: u64) -> Key {

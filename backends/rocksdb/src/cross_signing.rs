@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use olmstead_domain::{
-    json::{Fields, RawJson},
+    json::RawJson,
     keys::signatures,
 };
 use olmstead_storage::{
@@ -37,18 +37,6 @@ pub(crate) fn foreign_signatures(
     Ok(signatures)
 }
 
-/// Whether two key objects name the same public key; signatures and the like may differ.
-fn same_public_key(a: Option<&RawJson>, b: Option<&RawJson>) -> bool {
-    let keys = |raw: &RawJson| -> Option<BTreeMap<String, String>> {
-        serde_json::from_str(Fields::parse(raw.as_raw()).ok()?.get("keys")?.get()).ok()
-    };
-    match (a, b) {
-        (Some(a), Some(b)) => a == b || keys(a).is_some_and(|a| keys(b) == Some(a)),
-        (None, None) => true,
-        _ => false,
-    }
-}
-
 /// The object a signature is for, as it is stored.
 fn target_object(reads: &impl Reads, target: &SignatureTarget) -> Result<Option<RawJson>> {
     match target {
@@ -69,7 +57,7 @@ fn add_own(command: &mut Command<'_>, new: &NewSignature) -> Result<()> {
     let signature = BTreeMap::from([(new.key_id.clone(), new.signature.clone())]);
     let merged = signatures::add_signatures(&object, &new.signer, &signature)
         .map_err(|error| StorageError::corrupt("a stored key object", error))?;
-    if same_signatures(&object, &merged) {
+    if signatures::same_signatures(&object, &merged) {
         return Ok(());
     }
     match &new.target {
@@ -84,14 +72,6 @@ fn add_own(command: &mut Command<'_>, new: &NewSignature) -> Result<()> {
         }
     }
     rows::device_list_changed(command, owner(&new.target))
-}
-
-/// Whether merging added nothing. The texts may differ in how the signatures are written.
-fn same_signatures(before: &RawJson, after: &RawJson) -> bool {
-    let read = |raw: &RawJson| -> Option<BTreeMap<String, BTreeMap<String, String>>> {
-        serde_json::from_str(Fields::parse(raw.as_raw()).ok()?.get("signatures")?.get()).ok()
-    };
-    before == after || read(before).is_some_and(|before| read(after) == Some(before))
 }
 
 /// Keeps a signature by another user beside the master key.
@@ -134,7 +114,7 @@ impl CrossSigning for RocksStore {
             if !visible && !new_user_signing {
                 return Ok(PutCrossSigningOutcome::Stored);
             }
-            if !same_public_key(old.master.as_ref(), keys.master.as_ref()) {
+            if !signatures::same_public_key(old.master.as_ref(), keys.master.as_ref()) {
                 command.delete_prefix(&Key::new(Table::ForeignSignature).text(&user_id))?;
             }
             let ids = Key::new(Table::CrossSigningId).text(&user_id);

@@ -10,21 +10,23 @@ use olmstead_domain::position::Position;
 use olmstead_storage::{
     Ephemeral, Result,
     changes::ChangeKey,
-    ephemeral::{Presence, Receipt},
+    ephemeral::{Presence, Receipt, Syncing},
 };
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     RocksStore,
     command::Command,
-    keys::{Key, Table},
+    keys::{Key, Parts, Table},
     locks::Locks,
     reads::{Reads, Span, json},
 };
 
 /// The kind of receipts that only their user sees.
 const PRIVATE: &str = "m.read.private";
+const ONLINE: &str = "online";
+const OFFLINE: &str = "offline";
 
 /// Who types in a room.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -34,13 +36,25 @@ struct TypingRow {
     until: BTreeMap<OwnedUserId, u64>,
 }
 
+/// A user who counts as there because they sync.
+#[derive(Debug, Serialize, Deserialize)]
+struct SyncingRow {
+    /// Until when, milliseconds.
+    until: u64,
+    /// What the syncing made of their presence.
+    presence: String,
+}
+
+/// How many ends are written at once.
+const ENDS: usize = 256;
+
 /// The key of the position of a room's newest receipt or typing change.
 pub(crate) fn newest_key(room_id: &RoomId) -> Key {
     Key::new(Table::RoomEphemeral).text(room_id)
 }
 
-fn lock(room_id: &RoomId) -> Locks {
-    Locks::new().name("ephemeral", room_id.as_str())
+fn lock(locks: Locks, room_id: &RoomId) -> Locks {
+    locks.name("ephemeral", room_id.as_str())
 }
 
 /// Adds user, kind and thread of a receipt.
@@ -77,6 +91,85 @@ fn set_receipt(command: &mut Command<'_>, room_id: &RoomId, mut receipt: Receipt
     })
 }
 
+fn typing_key(room_id: &RoomId) -> Key {
+    Key::new(Table::Typing).text(room_id)
+}
+
+fn typing_end_key(end: u64, room_id: &RoomId, user_id: &UserId) -> Key {
+    Key::new(Table::TypingEnd).u64(end).text(room_id).text(user_id)
+}
+
+/// Writes who types in a room, which is news.
+fn put_typing(command: &mut Command<'_>, room_id: &RoomId, mut row: TypingRow) -> Result<()> {
+    row.changed = command.position()?;
+    command.put_json(&typing_key(room_id), &row)?;
+    command.put_u64(&newest_key(room_id), row.changed.0)?;
+    command.change(ChangeKey::Room(room_id.to_owned()))
+}
+
+fn presence_lock(locks: Locks, user_id: &UserId) -> Locks {
+    locks.name("presence", user_id.as_str())
+}
+
+fn put_presence(command: &mut Command<'_>, mut presence: Presence) -> Result<()> {
+    let user_id = presence.user_id.clone();
+    let key = presence_key(user_id.as_str());
+    let log = |position| Key::new(Table::PresenceLog).position(position).text(&user_id);
+    if let Some(before) = command.get_json::<Presence>(&key)? {
+        command.delete(&log(before.position))?;
+    }
+    presence.position = command.position()?;
+    command.put_json(&key, &presence)?;
+    command.put(&log(presence.position), [])?;
+    command.change(ChangeKey::Presence(user_id.clone()))
+}
+
+/// Sets the presence of a user who began or ended to sync, if it is another.
+fn turn_presence(command: &mut Command<'_>, user_id: &UserId, state: &str, now: u64) -> Result<()> {
+    let before: Option<Presence> = command.get_json(&presence_key(user_id.as_str()))?;
+    if before.as_ref().is_some_and(|before| before.presence == state) {
+        return Ok(());
+    }
+    let last_active_at = before.as_ref().filter(|_| state != ONLINE).map_or(now, |before| before.last_active_at);
+    let presence = Presence {
+        user_id: user_id.to_owned(),
+        presence: state.to_owned(),
+        status_msg: before.and_then(|before| before.status_msg),
+        last_active_at,
+        position: Position::START,
+    };
+    put_presence(command, presence)
+}
+
+fn syncing_key(user_id: &UserId) -> Key {
+    Key::new(Table::Syncing).text(user_id)
+}
+
+fn syncing_end_key(end: u64, user_id: &UserId) -> Key {
+    Key::new(Table::SyncingEnd).u64(end).text(user_id)
+}
+
+fn put_syncing(command: &mut Command<'_>, user_id: &UserId, before: Option<u64>, row: &SyncingRow) -> Result<()> {
+    if let Some(before) = before {
+        command.delete(&syncing_end_key(before, user_id))?;
+    }
+    command.put_json(&syncing_key(user_id), row)?;
+    command.put(&syncing_end_key(row.until, user_id), [])
+}
+
+/// The first keys, at most [`ENDS`], of a table that begins with an end, up to and with `now`; without the end.
+fn ended<T>(reads: &impl Reads, table: Table, now: u64, read: impl Fn(&mut Parts<'_>) -> Result<T>) -> Result<Vec<T>> {
+    let table = Key::new(table);
+    let span = Span::between(&table, &table.clone().u64(now.saturating_add(1)));
+    let keys = reads.scan(span)?.take(ENDS).map(|row| {
+        let (key, _) = row?;
+        let mut parts = table.parts_after(&key)?;
+        parts.u64()?;
+        read(&mut parts)
+    });
+    keys.collect()
+}
+
 fn presence_key(user_id: &str) -> Key {
     Key::new(Table::Presence).text(user_id)
 }
@@ -107,7 +200,7 @@ impl Ephemeral for RocksStore {
             return Ok(());
         }
         let room_id = room_id.to_owned();
-        self.command(lock(&room_id), move |command| {
+        self.command(lock(Locks::new(), &room_id), move |command| {
             let position = command.position()?;
             command.put_u64(&newest_key(&room_id), position.0)?;
             receipts.into_iter().try_for_each(|receipt| set_receipt(command, &room_id, receipt))
@@ -145,26 +238,28 @@ impl Ephemeral for RocksStore {
 
     async fn set_typing(&self, room_id: &RoomId, user_id: &UserId, until: Option<u64>) -> Result<()> {
         let (room_id, user_id) = (room_id.to_owned(), user_id.to_owned());
-        self.command(lock(&room_id), move |command| {
-            let key = Key::new(Table::Typing).text(&room_id);
-            let mut row: TypingRow = command.get_json(&key)?.unwrap_or_default();
+        self.command(lock(Locks::new(), &room_id), move |command| {
+            let mut row: TypingRow = command.get_json(&typing_key(&room_id))?.unwrap_or_default();
             let known = match until {
-                Some(until) => row.until.insert(user_id, until),
+                Some(until) => row.until.insert(user_id.clone(), until),
                 None => row.until.remove(&user_id),
             };
             if known.is_none() && until.is_none() {
                 return Ok(());
             }
-            row.changed = command.position()?;
-            command.put_json(&key, &row)?;
-            command.put_u64(&newest_key(&room_id), row.changed.0)?;
-            command.change(ChangeKey::Room(room_id))
+            if let Some(known) = known {
+                command.delete(&typing_end_key(known, &room_id, &user_id))?;
+            }
+            if let Some(until) = until {
+                command.put(&typing_end_key(until, &room_id, &user_id), [])?;
+            }
+            put_typing(command, &room_id, row)
         })
         .await
     }
 
     async fn typing(&self, room_id: &RoomId, now: u64) -> Result<(Vec<OwnedUserId>, Position)> {
-        let key = Key::new(Table::Typing).text(room_id);
+        let key = typing_key(room_id);
         self.read(move |view| {
             let row: TypingRow = view.get_json(&key)?.unwrap_or_default();
             let users = row.until.into_iter().filter(|(_, until)| *until > now).map(|(user_id, _)| user_id);
@@ -173,20 +268,47 @@ impl Ephemeral for RocksStore {
         .await
     }
 
-    async fn set_presence(&self, mut presence: Presence) -> Result<()> {
-        self.command(Locks::new().name("presence", presence.user_id.as_str()), move |command| {
-            let user_id = presence.user_id.clone();
-            let key = presence_key(user_id.as_str());
-            let log = |position| Key::new(Table::PresenceLog).position(position).text(&user_id);
-            if let Some(before) = command.get_json::<Presence>(&key)? {
-                command.delete(&log(before.position))?;
+    async fn end_typing(&self, now: u64) -> Result<usize> {
+        let ended = self
+            .read(move |view| {
+                ended(view, Table::TypingEnd, now, |parts| {
+                    Ok((parts.id::<OwnedRoomId>()?, parts.id::<OwnedUserId>()?))
+                })
+            })
+            .await?;
+        let mut rooms: BTreeMap<OwnedRoomId, Vec<OwnedUserId>> = BTreeMap::new();
+        for (room_id, user_id) in ended {
+            rooms.entry(room_id).or_default().push(user_id);
+        }
+        if rooms.is_empty() {
+            return Ok(0);
+        }
+        let locks = rooms.keys().fold(Locks::new(), |locks, room_id| lock(locks, room_id));
+        self.command(locks, move |command| {
+            let mut count = 0;
+            for (room_id, users) in rooms {
+                let mut row: TypingRow = command.get_json(&typing_key(&room_id))?.unwrap_or_default();
+                let before = count;
+                for user_id in users {
+                    // Their typing may have gone on or stopped since it was found.
+                    if let Some(end) = row.until.get(&user_id).copied().filter(|end| *end <= now) {
+                        row.until.remove(&user_id);
+                        command.delete(&typing_end_key(end, &room_id, &user_id))?;
+                        count += 1;
+                    }
+                }
+                if count > before {
+                    put_typing(command, &room_id, row)?;
+                }
             }
-            presence.position = command.position()?;
-            command.put_json(&key, &presence)?;
-            command.put(&log(presence.position), [])?;
-            command.change(ChangeKey::Presence(user_id.clone()))
+            Ok(count)
         })
         .await
+    }
+
+    async fn set_presence(&self, presence: Presence) -> Result<()> {
+        let locks = presence_lock(Locks::new(), &presence.user_id);
+        self.command(locks, move |command| put_presence(command, presence)).await
     }
 
     async fn presence(&self, user_id: &UserId) -> Result<Option<Presence>> {
@@ -196,5 +318,58 @@ impl Ephemeral for RocksStore {
 
     async fn presence_between(&self, from: Position, to: Position) -> Result<Vec<Presence>> {
         self.read_view(move |view, _| presence_between(view, from, to)).await
+    }
+
+    async fn begin_syncing(&self, syncing: Syncing, presence: &str, now: u64) -> Result<()> {
+        let presence = presence.to_owned();
+        self.command(presence_lock(Locks::new(), &syncing.user_id), move |command| {
+            let Syncing { user_id, until } = syncing;
+            let before: Option<SyncingRow> = command.get_json(&syncing_key(&user_id))?;
+            let goes_on = before.as_ref().filter(|before| before.until > now && before.presence == presence);
+            let until = goes_on.map_or(until, |before| before.until.max(until));
+            if goes_on.is_none() {
+                turn_presence(command, &user_id, &presence, now)?;
+            }
+            put_syncing(command, &user_id, before.map(|before| before.until), &SyncingRow { until, presence })
+        })
+        .await
+    }
+
+    async fn keep_syncing(&self, users: &[Syncing]) -> Result<()> {
+        let users = users.to_vec();
+        let locks = users.iter().fold(Locks::new(), |locks, syncing| presence_lock(locks, &syncing.user_id));
+        self.relaxed_command(locks, move |command| {
+            for Syncing { user_id, until } in users {
+                let row: Option<SyncingRow> = command.get_json(&syncing_key(&user_id))?;
+                if let Some(row) = row.filter(|row| row.until < until) {
+                    put_syncing(command, &user_id, Some(row.until), &SyncingRow { until, ..row })?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn end_syncing(&self, now: u64) -> Result<usize> {
+        let ended: Vec<OwnedUserId> =
+            self.read(move |view| ended(view, Table::SyncingEnd, now, Parts::id::<OwnedUserId>)).await?;
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let locks = ended.iter().fold(Locks::new(), |locks, user_id| presence_lock(locks, user_id));
+        self.command(locks, move |command| {
+            let mut count = 0;
+            for user_id in ended {
+                let key = syncing_key(&user_id);
+                // They may have synced since they were found.
+                let Some(row) = command.get_json::<SyncingRow>(&key)?.filter(|row| row.until <= now) else { continue };
+                command.delete(&key)?;
+                command.delete(&syncing_end_key(row.until, &user_id))?;
+                turn_presence(command, &user_id, OFFLINE, now)?;
+                count += 1;
+            }
+            Ok(count)
+        })
+        .await
     }
 }

@@ -171,6 +171,12 @@ tables! {
     Presence = 0x7c in Main;
     /// (position, user) → nothing; one row for each user, at the newest position.
     PresenceLog = 0x7d in Main;
+    /// (end, room, user) → nothing; when typing ends by itself.
+    TypingEnd = 0x7e in Main;
+    /// (user) → until when a user who syncs counts as there, and the presence that the syncing gave.
+    Syncing = 0x7f in Main;
+    /// (end, user) → nothing.
+    SyncingEnd = 0x77 in Main;
 
     /// (media id) → what is known of an upload.
     MediaInfo = 0x80 in Main;

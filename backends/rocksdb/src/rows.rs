@@ -1,9 +1,7 @@
 //! Rows that several aggregates read: devices, device lists, and what goes with a device when it is deleted.
 
-use std::collections::BTreeMap;
-
 use olmstead_domain::{
-    json::{Fields, RawJson},
+    keys::signatures,
     position::Position,
 };
 use olmstead_storage::{
@@ -161,30 +159,12 @@ pub(crate) fn delete_devices(
 pub(crate) fn remove_master_signature(command: &mut Command<'_>, device: &DeviceRef) -> Result<()> {
     let mut keys = cross_signing(command, &device.user_id)?;
     let Some(master) = &keys.master else { return Ok(()) };
-    let Some(without) = without_signature(master, &device.user_id, &device.device_id)? else { return Ok(()) };
+    let damaged = |error| StorageError::corrupt(format!("the master key of {}", device.user_id), error);
+    let without = signatures::without_device(master, &device.user_id, &device.device_id).map_err(damaged)?;
+    let Some(without) = without else { return Ok(()) };
     keys.master = Some(without);
     keys.revision += 1;
     command.put_json(&cross_signing_key(&device.user_id), &keys)
-}
-
-/// The object without the signatures of a user's device, or `None` if it has none.
-fn without_signature(object: &RawJson, user_id: &UserId, device_id: &DeviceId) -> Result<Option<RawJson>> {
-    let damaged = |error| StorageError::corrupt(format!("the master key of {user_id}"), error);
-    let mut fields = Fields::parse(object.as_raw()).map_err(damaged)?;
-    let Some(signatures) = fields.get("signatures") else { return Ok(None) };
-    let mut signatures: BTreeMap<String, BTreeMap<String, String>> =
-        serde_json::from_str(signatures.get()).map_err(|error| damaged(error.into()))?;
-    let Some(by_user) = signatures.get_mut(user_id.as_str()) else { return Ok(None) };
-    let before = by_user.len();
-    by_user.retain(|name, _| name.split_once(':').is_none_or(|(_, id)| id != device_id.as_str()));
-    if by_user.len() == before {
-        return Ok(None);
-    }
-    if by_user.is_empty() {
-        signatures.remove(user_id.as_str());
-    }
-    fields.set("signatures", &signatures).map_err(damaged)?;
-    fields.to_raw().map(Some).map_err(damaged)
 }
 
 /// Deletes those of a user's pushers that `which` picks. Needs the lock of the user.

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{
     Result, SyncReads,
+    account_data::SETTINGS,
     changes::Horizon,
     sync::{SyncFacts, SyncQuery},
 };
 
 use crate::{
     RocksStore,
-    account_data::entries_between,
+    account_data::{entries_between, newest_of},
     ephemeral::presence_between,
     pools::{self, Pools},
     reads::Reads,
@@ -39,6 +40,7 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
         key_counts: Pools::read(reads, device)?.counts(),
         key_counts_changed: pools::counts_changed_at(reads, device)?,
         account_data: entries_between(reads, &device.user_id, from, to)?,
+        settings_changed: newest_of(reads, &device.user_id, &SETTINGS)?,
         device_lists,
         own_device_lists,
         presence: presence_between(reads, from, to)?,

@@ -29,6 +29,7 @@ macro_rules! conformance_suite {
         $crate::tests_of_cases! { $fixture;
             server {
                 a_store_keeps_its_signing_key_and_its_name
+                of_parallel_first_starts_one_signing_key_is_kept
                 a_store_answers_and_names_its_engine
                 a_closed_store_refuses_commands
                 two_stores_do_not_mix
@@ -227,6 +228,10 @@ macro_rules! conformance_suite {
                 receipts_are_read_by_span
                 typing_starts_stops_and_ends
                 presence_is_set_and_read
+                typing_that_ended_is_written_once
+                many_ends_of_typing_are_all_written
+                presence_follows_syncing
+                who_stopped_syncing_is_set_offline_once
             }
             directory {
                 an_alias_is_created_once
@@ -265,6 +270,7 @@ macro_rules! conformance_suite {
                 an_inbox_longer_than_the_limit_goes_on
                 key_counts_tell_when_they_changed
                 nothing_above_the_horizon_is_told
+                settings_tell_when_they_changed
             }
             changes {
                 every_write_is_below_the_next_horizon

@@ -82,8 +82,7 @@ pub struct InvalidToken;
 
 /// The `since` / `next_batch` of `/sync`, and the `from` / `to` of `/keys/changes`.
 ///
-/// Written `s<epoch>_<position>_<generation>`, and `_<position>.<ordinal>` more when the to-device messages of the
-/// response stopped short of the position because of the page limit.
+/// Written `s<epoch>_<position>_<generation>`, and `_<position>.<ordinal>` more when the response had to-device messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncToken {
     /// The life of the store that issued the token.
@@ -92,12 +91,13 @@ pub struct SyncToken {
     pub position: Position,
     /// The generation of the device the response went to. Only that device's inbox is acknowledged by the token.
     pub generation: u64,
-    /// Everything strictly below was delivered from the inbox; `None` means all below `position`.
+    /// Everything strictly below was delivered from the inbox, and using the token acknowledges it. `None` when the
+    /// response had no messages: then none waited below `position`, and there is nothing to acknowledge.
     pub inbox: Option<Cursor>,
 }
 
 impl SyncToken {
-    /// Where the delivery of to-device messages goes on: everything strictly below was in a response.
+    /// Where the delivery of to-device messages goes on: everything strictly below was in a response, or never was there.
     #[must_use]
     pub fn inbox_cursor(&self) -> Cursor {
         self.inbox.unwrap_or_else(|| Cursor::at(self.position))

@@ -12,7 +12,7 @@ use olmstead_service::{Refusal, ServiceError};
 use olmstead_storage::devices::{Session, TokenHash};
 use sha2::{Digest as _, Sha256};
 
-use crate::{App, error::ApiError};
+use crate::{App, address, error::ApiError};
 
 /// Which callers a handler takes, beyond regular ones.
 pub trait Policy: Send + Sync {
@@ -143,7 +143,8 @@ pub(crate) async fn authenticate(
                 if session.retires_previous {
                     app.cx.storage.retire_previous_tokens(&hash).await?;
                 }
-                note_seen(&app, &session, address(&request)).await?;
+                let ip = address::of_request(request.extensions(), request.headers(), &app.trusted_proxies);
+                note_seen(&app, &session, ip).await?;
                 Resolved::Known(Box::new(session), hash)
             }
         };
@@ -161,10 +162,6 @@ async fn note_seen(app: &App, session: &Session, ip: Option<IpAddr>) -> Result<(
         app.cx.storage.device_seen(&session.device, now, ip.map(|ip| ip.to_string())).await?;
     }
     Ok(())
-}
-
-fn address(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<axum::extract::ConnectInfo<std::net::SocketAddr>>().map(|info| info.0.ip())
 }
 
 /// What is stored of a token.

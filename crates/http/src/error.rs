@@ -118,18 +118,26 @@ impl IntoResponse for ApiError {
                 body.insert("info_uri".to_owned(), info_uri.into());
                 (StatusCode::FORBIDDEN, body.into())
             }
-            error @ (ServiceError::Storage(_) | ServiceError::Internal(_)) => {
-                // The cause is for the log only: an engine's words never reach a client.
+            // The cause is for the log only: an engine's words never reach a client.
+            error @ ServiceError::Storage(StorageError::Unavailable { .. } | StorageError::Conflict) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store could not do it now");
+                return unavailable("The server cannot do this now; try again.");
+            }
+            error @ (ServiceError::Storage(StorageError::Corrupt { .. }) | ServiceError::Internal(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");
-                let status = match error {
-                    ServiceError::Storage(StorageError::Unavailable { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-                    _ => StatusCode::INTERNAL_SERVER_ERROR,
-                };
-                (status, body("M_UNKNOWN", "The server could not do this; try again later.").into())
+                let body = body("M_UNKNOWN", "The server could not do this; try again later.");
+                (StatusCode::INTERNAL_SERVER_ERROR, body.into())
             }
         };
         (status, Json::<Value>(value)).into_response()
     }
+}
+
+/// What passes: the store is away for a moment, or others were always faster. 503 is a status on which clients and load
+/// balancers try again; a request with a transaction id that was done after all is then answered with what it did.
+pub(crate) fn unavailable(message: &str) -> Response {
+    let retry = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, Json(Value::from(body("M_UNKNOWN", message)))).into_response()
 }
 
 /// Any path that no route has (GEN-2).

@@ -3,10 +3,12 @@
 //! A request passes the layers of [`router`] from top to bottom, then one thin handler, named after its endpoint, which
 //! calls one use case. Errors become a status and an errcode in [`error`], and nowhere else.
 
+mod address;
 pub mod auth;
 pub mod client;
 pub mod error;
 pub mod extract;
+mod health;
 mod layers;
 pub mod limits;
 pub mod routes;
@@ -17,11 +19,15 @@ use std::sync::Arc;
 use axum::Router;
 use olmstead_service::Context;
 
+pub use self::address::{InvalidNetwork, Network};
+
 /// Settings of the HTTP side.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Whether rate limits apply; off for tests.
     pub limits_enabled: bool,
+    /// Proxies and load balancers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// What every handler works with. Cheap to clone.
@@ -31,21 +37,21 @@ pub struct App {
     pub cx: Arc<Context>,
     /// Rate limits.
     pub limits: Arc<limits::Limits>,
+    /// See [`HttpConfig::trusted_proxies`].
+    pub trusted_proxies: Arc<[Network]>,
 }
 
 /// The whole service, ready to be served or mounted.
 pub fn router(cx: Arc<Context>, config: HttpConfig) -> Router {
-    let app = App { cx, limits: Arc::new(limits::Limits::new(config.limits_enabled)) };
+    let app = App {
+        cx,
+        limits: Arc::new(limits::Limits::new(config.limits_enabled)),
+        trusted_proxies: config.trusted_proxies.into(),
+    };
     let routes = Router::new()
-        .route("/health", axum::routing::get(health))
+        .route("/health", axum::routing::get(health::get))
         .merge(client::routes())
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method);
     layers::apply(routes, &app).with_state(app)
-}
-
-/// `GET /health`: 200 once the server serves and its store answers.
-async fn health(axum::extract::State(app): axum::extract::State<App>) -> Result<&'static str, error::ApiError> {
-    app.cx.storage.ping().await.map_err(olmstead_service::ServiceError::from)?;
-    Ok("OK")
 }

@@ -1,9 +1,17 @@
 //! Rate limits: who may ask how often (GEN-6).
+//!
+//! Each node counts for itself, in memory: what is to be spared is the node's own work, and a count that all nodes share
+//! would be a write for every attempt it is to stop. So behind a balancer that spreads an address over n nodes, that
+//! address gets up to n times as much, and after a start a node has counted nothing. What must hold however many nodes
+//! there are, guesses at one account's password, is counted in the store (`olmstead_service::accounts`).
+//!
+//! An address is that of the client, see [`crate::HttpConfig::trusted_proxies`]: without it all clients behind a balancer
+//! would share the limit of its address.
 
-use std::{net::SocketAddr, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::Method,
     middleware::Next,
     response::Response,
@@ -14,7 +22,7 @@ use governor::{
 };
 use olmstead_service::ServiceError;
 
-use crate::{App, error::ApiError};
+use crate::{App, address, error::ApiError};
 
 /// Attempts to log in, register or refresh that one address may make in a burst.
 const AUTH_BURST: NonZeroU32 = NonZeroU32::new(120).unwrap();
@@ -64,10 +72,8 @@ pub(crate) async fn by_address(State(app): State<App>, request: Request, next: N
         && path.starts_with("/_matrix/client/")
         && TRIED.iter().any(|end| path.ends_with(end))
     {
-        let address = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or_else(|| "unknown".to_owned(), |info| info.0.ip().to_string());
+        let address = address::of_request(request.extensions(), request.headers(), &app.trusted_proxies)
+            .map_or_else(|| "unknown".to_owned(), |address| address.to_string());
         app.limits.authentication(&address)?;
     }
     Ok(next.run(request).await)

@@ -2,18 +2,19 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use olmstead_domain::rooms::signing::ServerKey;
-use olmstead_http::HttpConfig;
+use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
     Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, notifier::Notifier,
 };
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, RoomVersionId};
 
-use crate::{Config, Server, ServerError, config};
+use crate::{Config, Server, ServerError, config, run::Ending};
 
 /// Where the store comes from.
 enum Store {
@@ -31,6 +32,8 @@ pub struct ServerBuilder {
     public_base_url: Option<String>,
     default_room_version: String,
     limits_enabled: bool,
+    trusted_proxies: Vec<Network>,
+    drain: Duration,
     environment: Arc<dyn Environment>,
 }
 
@@ -44,6 +47,8 @@ impl ServerBuilder {
             public_base_url: None,
             default_room_version: "12".to_owned(),
             limits_enabled: true,
+            trusted_proxies: Vec::new(),
+            drain: Duration::ZERO,
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -65,6 +70,10 @@ impl ServerBuilder {
         builder.public_base_url = config.public_base_url.clone();
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
+        builder.drain = Duration::from_secs(config.drain_seconds);
+        for text in &config.trusted_proxies {
+            builder = builder.trusted_proxy(text)?;
+        }
         Ok(match config.storage.engine {
             #[cfg(feature = "rocksdb")]
             config::EngineName::RocksDb => builder.rocksdb(&config.storage.path),
@@ -83,7 +92,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Keeps data in a store that the caller opened.
+    /// Keeps data in a store that the caller opened, and closes when no server uses it any more: several servers on one
+    /// store are the nodes of one homeserver.
     #[must_use]
     pub fn storage(mut self, storage: SharedStorage) -> Self {
         self.store = Some(Store::Given(storage));
@@ -118,6 +128,26 @@ impl ServerBuilder {
         self
     }
 
+    /// Believes the `X-Forwarded-For` of a proxy or load balancer: an address, or a range such as `10.0.0.0/8`. Rate limits
+    /// are then of the clients behind it.
+    ///
+    /// # Errors
+    /// [`ServerError::Config`] for another text.
+    pub fn trusted_proxy(mut self, proxy: &str) -> Result<Self, ServerError> {
+        let network =
+            proxy.parse().map_err(|error| ServerError::Config(format!("trusted_proxies has \"{proxy}\": {error}")))?;
+        self.trusted_proxies.push(network);
+        Ok(self)
+    }
+
+    /// How long [`Server::serve`] goes on serving after it was asked to stop, while `GET /health` says 503 already, so that
+    /// a load balancer takes the node out before it is gone. Nothing by default.
+    #[must_use]
+    pub fn drain(mut self, time: Duration) -> Self {
+        self.drain = time;
+        self
+    }
+
     /// Time and randomness of the caller's choice, for tests.
     #[must_use]
     pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
@@ -134,10 +164,10 @@ impl ServerBuilder {
             ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
         })?;
         let default_room_version = room_version(&self.default_room_version)?;
-        let storage = match self.store {
+        let (storage, is_own) = match self.store {
             #[cfg(feature = "rocksdb")]
-            Some(Store::RocksDb(path)) => crate::engine::rocksdb(&path).await?,
-            Some(Store::Given(storage)) => storage,
+            Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true),
+            Some(Store::Given(storage)) => (storage, false),
             None => return Err(ServerError::Config("no storage engine was chosen".to_owned())),
         };
         let stored = storage.server_name(server_name.as_str()).await?;
@@ -148,6 +178,7 @@ impl ServerBuilder {
         let mut config = ServiceConfig::new(server_name);
         config.registration = self.registration;
         config.registration_shared_secret = self.shared_secret;
+        config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -159,8 +190,10 @@ impl ServerBuilder {
             notifier: Notifier::default(),
             caches: Caches::default(),
             hashing: tokio::sync::Semaphore::new(cores),
+            leaving: AtomicBool::new(false),
         });
-        Ok(Server::start(cx, HttpConfig { limits_enabled: self.limits_enabled }))
+        let http = HttpConfig { limits_enabled: self.limits_enabled, trusted_proxies: self.trusted_proxies };
+        Ok(Server::start(cx, http, Ending { drain: self.drain, closes_store: is_own }))
     }
 }
 

@@ -22,6 +22,12 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Where clients reach the server; told to them in `.well-known` and after login.
     pub public_base_url: Option<String>,
+    /// Proxies and load balancers whose `X-Forwarded-For` names the client: addresses, or ranges such as `10.0.0.0/8`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub trusted_proxies: Vec<String>,
+    /// How long to serve on after SIGTERM while `GET /health` says 503 already, seconds: as long as the load balancer
+    /// takes to notice.
+    pub drain_seconds: u64,
     /// Where data is kept.
     pub storage: Storage,
     /// Who may register.
@@ -121,6 +127,8 @@ impl Default for Config {
             server_name: String::new(),
             listen: vec!["127.0.0.1:8008".to_owned()],
             public_base_url: None,
+            trusted_proxies: Vec::new(),
+            drain_seconds: 0,
             storage: Storage::default(),
             registration: Registration::default(),
             rooms: Rooms::default(),
@@ -158,8 +166,18 @@ impl Default for Log {
 const PREFIX: &str = "OLMSTEAD_";
 /// First words of the keys; other variables that begin like ours (an orchestrator sets `OLMSTEAD_PORT` for a service of
 /// that name) are none of our business.
-const KEYS: [&str; 8] =
-    ["server_name", "listen", "public_base_url", "storage", "registration", "rooms", "limits", "log"];
+const KEYS: [&str; 10] = [
+    "server_name",
+    "listen",
+    "public_base_url",
+    "trusted_proxies",
+    "drain_seconds",
+    "storage",
+    "registration",
+    "rooms",
+    "limits",
+    "log",
+];
 
 impl Config {
     /// Reads the file, if one is named, and the environment over it.

@@ -10,6 +10,7 @@ use std::{
 use axum::Router;
 use olmstead_http::HttpConfig;
 use olmstead_service::{Context, tailer};
+use olmstead_storage::StorageError;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{ServerBuilder, ServerError};
@@ -19,11 +20,21 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// How often ended short-lived values are swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// One homeserver. Mount [`Server::router`] in a program of your own, or let [`Server::serve`] do it. Call
+/// How a server ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    /// How long it serves on while it says that it is about to stop.
+    pub(crate) drain: Duration,
+    /// Whether the store is its own to close.
+    pub(crate) closes_store: bool,
+}
+
+/// One homeserver, or one node of it. Mount [`Server::router`] in a program of your own, or let [`Server::serve`] do it. Call
 /// [`Server::stop`] at the end.
 pub struct Server {
     cx: Arc<Context>,
     router: Router,
+    ending: Ending,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -34,14 +45,14 @@ impl Server {
         ServerBuilder::new(server_name)
     }
 
-    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig) -> Self {
+    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(tailer::run(Arc::clone(&cx), stopped.clone())),
             tokio::spawn(sweep(Arc::clone(&cx), stopped)),
         ];
         let router = olmstead_http::router(Arc::clone(&cx), config);
-        Self { cx, router, stop, tasks: Mutex::new(tasks) }
+        Self { cx, router, ending, stop, tasks: Mutex::new(tasks) }
     }
 
     /// All routes of the server, to be mounted at the root.
@@ -49,8 +60,9 @@ impl Server {
         self.router.clone()
     }
 
-    /// Serves connections until `shutdown` completes, then answers what is open, waiting long-polls at once, and closes
-    /// the store.
+    /// Serves connections until `shutdown` completes. Then `GET /health` says 503, and after the time of
+    /// [`ServerBuilder::drain`] what is open is answered, waiting long-polls at once, and the store is closed if the server
+    /// opened it.
     ///
     /// # Errors
     /// [`ServerError::Io`] when the listener fails.
@@ -72,9 +84,14 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
         let (begin, begun) = watch::channel(false);
-        let cx = Arc::clone(&self.cx);
+        let (cx, drain) = (Arc::clone(&self.cx), self.ending.drain);
         let signal = tokio::spawn(async move {
             shutdown.await;
+            cx.leave();
+            if !drain.is_zero() {
+                tokio::time::sleep(drain).await;
+            }
+            // Not before: a client whose long-poll is answered at once comes back at once, and maybe to this node.
             cx.notifier.close();
             begin.send_replace(true);
         });
@@ -109,11 +126,12 @@ impl Server {
         outcome
     }
 
-    /// Ends background work and closes the store. Requests that come later fail.
+    /// Ends background work and closes the store, if the server opened it. Requests that come later fail.
     ///
     /// # Errors
     /// [`ServerError::Storage`] when what was not yet durable could not be written.
     pub async fn stop(&self) -> Result<(), ServerError> {
+        self.cx.leave();
         self.cx.notifier.close();
         self.stop.send_replace(true);
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -122,7 +140,10 @@ impl Server {
                 tracing::error!(%error, "a background task broke");
             }
         }
-        Ok(self.cx.storage.close().await?)
+        if self.ending.closes_store {
+            self.cx.storage.close().await?;
+        }
+        Ok(())
     }
 }
 
@@ -132,14 +153,19 @@ async fn wait_for(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|set| *set).await;
 }
 
-/// Forgets what has ended, now and then.
+/// Forgets what has ended, now and then: all of it, since the store does a bounded number at a time. All nodes do, and what
+/// one has forgotten is gone for the others.
 async fn sweep(cx: Arc<Context>, stopped: watch::Receiver<bool>) {
     let mut stopping = std::pin::pin!(wait_for(stopped));
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                if let Err(error) = cx.storage.expire_short_lived(cx.now()).await {
+                let swept = async {
+                    while cx.storage.expire_short_lived(cx.now()).await? > 0 {}
+                    Ok::<_, StorageError>(())
+                };
+                if let Err(error) = swept.await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "could not sweep ended values");
                 }
             }

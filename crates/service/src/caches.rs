@@ -1,10 +1,12 @@
-//! Caches. Each holds what cannot change under its key, or says how far in the stream it is right.
+//! Caches. Other nodes write to the store too, and a client that was answered by one may ask another at once. So each
+//! cache holds what cannot change under its key, or says how far in the stream it is right and is used only if the read
+//! that a request makes anyway shows that nothing came after. That the tailer drops an entry a moment later is not enough
+//! for what is answered: what it drops serves wake-ups, which may come in vain or be made up for.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use moka::sync::Cache;
 use olmstead_domain::{filter::Filter, position::Position};
-use olmstead_storage::devices::DeviceRef;
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId};
 
@@ -24,8 +26,6 @@ const MEMBERS: u64 = 2_000_000;
 const USERS: u64 = 20_000;
 /// Unread marks in all cached counts together.
 const MARKS: u64 = 1_000_000;
-/// Devices of which it is known that nothing is to be acknowledged.
-const DEVICES: u64 = 100_000;
 
 /// What a thumbnail was made of. Media never changes under its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,15 +52,12 @@ pub struct Caches {
     pub(crate) filters: Cache<(OwnedUserId, String), Arc<Filter>>,
     /// Joined members of rooms. Only the tailer reads it, and it drops a list when it meets a change of it.
     pub(crate) members: Cache<OwnedRoomId, Arc<[OwnedUserId]>>,
-    /// Push rules and ignored users. The tailer drops an entry when anything of the user changes.
+    /// Push rules and ignored users, each as of a place in the stream. The read that a sync begins with says when they
+    /// changed last.
     pub(crate) settings: Cache<OwnedUserId, Arc<UserSettings>>,
-    /// Unread counts, each with the place up to which it counted.
+    /// Unread counts, each with the place up to which it counted and that up to which it knows receipts.
     pub(crate) unread: Cache<(OwnedUserId, OwnedRoomId), Arc<Counted>>,
-    /// Devices to which this process has delivered nothing since it last acknowledged: no write is needed.
-    pub(crate) clean_inboxes: Cache<DeviceRef, ()>,
-    /// Who was last told to be typing, by room.
-    pub(crate) typing: Mutex<HashMap<OwnedRoomId, Vec<OwnedUserId>>>,
-    /// Users who sync here, for their presence.
+    /// Users who sync here. What counts is in the store; this spares writing what it says already.
     pub(crate) present: Mutex<HashMap<OwnedUserId, Present>>,
 }
 
@@ -69,8 +66,10 @@ pub struct Caches {
 pub(crate) struct Present {
     /// `online` or `unavailable`.
     pub(crate) state: &'static str,
-    /// When the user last synced, milliseconds.
+    /// When the user last synced here, milliseconds.
     pub(crate) seen_at: u64,
+    /// Nobody else has changed the user's presence since, as far as is known here.
+    pub(crate) noted: bool,
 }
 
 impl Default for Caches {
@@ -90,19 +89,29 @@ impl Default for Caches {
                 .max_capacity(MARKS)
                 .weigher(|_, counted: &Arc<Counted>| weight(counted.len()))
                 .build(),
-            clean_inboxes: Cache::new(DEVICES),
-            typing: Mutex::default(),
             present: Mutex::default(),
         }
     }
 }
 
 impl Caches {
-    /// Forgets everything that is derived from a span of the stream that was not seen.
+    /// Forgets what the tailer has to keep up to date: a span of the stream was not seen.
     pub(crate) fn forget_derived(&self, upto: Position) {
         tracing::debug!(position = upto.0, "a span of changes was not seen, caches start afresh");
         self.members.invalidate_all();
+        self.present.lock().values_mut().for_each(|entry| entry.noted = false);
+    }
+
+    /// Forgets everything: the store was restored from a copy, so positions and ids stand for other things.
+    pub(crate) fn forget_all(&self) {
+        tracing::warn!("the store is in another life, caches start afresh");
+        self.thumbnails.invalidate_all();
+        self.room_states.forget_all();
+        self.filters.invalidate_all();
+        self.members.invalidate_all();
         self.settings.invalidate_all();
+        self.unread.invalidate_all();
+        self.present.lock().clear();
     }
 }
 

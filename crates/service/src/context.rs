@@ -1,6 +1,9 @@
 //! What every use case works with.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
@@ -44,7 +47,7 @@ pub enum RegistrationMode {
     Closed,
 }
 
-/// Settings of the use cases.
+/// Settings of the use cases. Nodes of one store have the same.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// The name in user ids.
@@ -65,6 +68,8 @@ pub struct ServiceConfig {
     pub access_token_lifetime_ms: u64,
     /// The largest upload, bytes.
     pub max_upload_size: u64,
+    /// Whether wrong passwords are counted and too many refused; off for tests.
+    pub limit_wrong_passwords: bool,
 }
 
 impl ServiceConfig {
@@ -81,11 +86,13 @@ impl ServiceConfig {
             claimed_key_memory: 10_000,
             access_token_lifetime_ms: 5 * 60 * 1_000,
             max_upload_size: 50 * 1024 * 1024,
+            limit_wrong_passwords: true,
         }
     }
 }
 
-/// What every use case works with; one per server, shared by all requests.
+/// What every use case works with; one per node, shared by all its requests. Other nodes have their own over the same
+/// store, so nothing here but the store may be needed by a later request.
 pub struct Context {
     /// The store.
     pub storage: SharedStorage,
@@ -101,9 +108,22 @@ pub struct Context {
     pub caches: Caches,
     /// Bounds how many passwords are hashed at once: each takes tens of megabytes for a moment.
     pub hashing: tokio::sync::Semaphore,
+    /// See [`Context::leave`].
+    pub leaving: AtomicBool,
 }
 
 impl Context {
+    /// Says that this node is about to stop, so that load balancers send nothing more here. It goes on serving.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether this node is about to stop.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn now(&self) -> u64 {

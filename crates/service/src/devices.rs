@@ -59,11 +59,7 @@ pub async fn delete_many(cx: &Context, session: &Session, devices: Vec<OwnedDevi
 }
 
 async fn remove(cx: &Context, session: &Session, devices: Vec<OwnedDeviceId>) -> Result<()> {
-    let user_id = &session.device.user_id;
-    for gone in cx.storage.delete_devices(user_id, DeviceSelection::These(devices)).await? {
-        // A long-poll of the device has nothing to wait for any more.
-        cx.notifier.wake_device(user_id, &gone);
-    }
+    cx.storage.delete_devices(&session.device.user_id, DeviceSelection::These(devices)).await?;
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub mod rooms;
 pub mod sync;
 pub mod tailer;
 pub mod to_device;
+mod tries;
 pub mod uia;
 pub mod unread;
 pub mod user_directory;

@@ -1,13 +1,17 @@
 //! Follows the stream of changes and wakes whom they touch (DL-22, TD-15, SYNC-15).
 //!
-//! One tailer runs in each process. Nothing that is answered rests on it but how soon: a waiter reads for itself, and a
-//! waiter woken in vain waits on. So in doubt it wakes more.
+//! One tailer runs in each process, and each follows the whole stream, so a write at one node wakes waiters at all.
+//! Nothing that is answered rests on it but how soon: a waiter reads for itself, and a waiter woken in vain waits on. So
+//! in doubt it wakes more.
+//!
+//! Beside it run the sweeps that end what ends by itself. All nodes run them: each end is one command of the store, which
+//! one of them gets to write, so it does not matter which nodes live.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{
-    changes::{ChangeKey, Changed},
+    changes::{ChangeKey, Changed, Horizon},
     rooms::Membership,
 };
 use ruma::{OwnedRoomId, OwnedUserId, UserId};
@@ -22,6 +26,8 @@ use crate::{Context, Result, sync};
 const TICK: Duration = Duration::from_millis(250);
 /// How often typing that ended and users who stopped syncing are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How often the store is told who goes on syncing here.
+pub(crate) const KEEP: Duration = Duration::from_secs(20);
 /// Beyond this many users with changed keys or presence in one span, waking all costs less than finding out whom.
 const MANY_USERS: usize = 500;
 
@@ -33,6 +39,7 @@ pub async fn run(cx: Arc<Context>, mut stopped: watch::Receiver<bool>) {
         () = tail(&cx) => {}
         // Beside it, so that many writes at once do not hold up the wake-ups.
         () = sweep(&cx) => {}
+        () = keep(&cx) => {}
     }
     cx.notifier.close();
 }
@@ -60,8 +67,29 @@ async fn sweep(cx: &Context) {
     let mut tick = interval(SWEEP);
     loop {
         tick.tick().await;
-        if let Err(error) = tokio::try_join!(sync::end_typing(cx), sync::sweep_presence(cx)) {
+        if let Err(error) = tokio::try_join!(end_typing(cx), end_syncing(cx)) {
             tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
+        }
+    }
+}
+
+async fn end_typing(cx: &Context) -> Result<()> {
+    while cx.storage.end_typing(cx.now()).await? > 0 {}
+    Ok(())
+}
+
+async fn end_syncing(cx: &Context) -> Result<()> {
+    while cx.storage.end_syncing(cx.now()).await? > 0 {}
+    Ok(())
+}
+
+/// Keeps those present who go on syncing here.
+async fn keep(cx: &Context) {
+    let mut tick = interval(KEEP);
+    loop {
+        tick.tick().await;
+        if let Err(error) = sync::keep_presence(cx).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "keeping presence failed");
         }
     }
 }
@@ -73,14 +101,18 @@ fn interval(period: Duration) -> Interval {
 }
 
 /// Reads what is new below the horizon and wakes for it.
-async fn follow(cx: &Context, seen: &mut Option<Position>) -> Result<()> {
-    let horizon = cx.storage.horizon().await?.position;
-    let Some(from) = *seen else {
+async fn follow(cx: &Context, seen: &mut Option<Horizon>) -> Result<()> {
+    let now = cx.storage.horizon().await?;
+    let Some(from) = seen.filter(|seen| seen.epoch == now.epoch).map(|seen| seen.position) else {
+        if seen.is_some() {
+            cx.caches.forget_all();
+        }
         // Somebody may have read and gone to wait before this first look.
-        *seen = Some(horizon);
+        *seen = Some(now);
         cx.notifier.wake_all();
         return Ok(());
     };
+    let horizon = now.position;
     if horizon <= from {
         return Ok(());
     }
@@ -96,7 +128,7 @@ async fn follow(cx: &Context, seen: &mut Option<Position>) -> Result<()> {
             }
         }
     }
-    *seen = Some(horizon);
+    *seen = Some(now);
     Ok(())
 }
 
@@ -116,11 +148,15 @@ impl Touched {
         for key in keys {
             match key {
                 ChangeKey::User(user_id) => {
-                    cx.caches.settings.invalidate(&user_id);
                     touched.users.insert(user_id);
                 }
                 ChangeKey::Device(user_id, device_id) => cx.notifier.wake_device(&user_id, &device_id),
-                ChangeKey::DeviceList(user_id) | ChangeKey::Presence(user_id) => {
+                ChangeKey::DeviceList(user_id) => {
+                    touched.users.insert(user_id.clone());
+                    touched.shown.insert(user_id);
+                }
+                ChangeKey::Presence(user_id) => {
+                    sync::presence_changed(cx, &user_id);
                     touched.users.insert(user_id.clone());
                     touched.shown.insert(user_id);
                 }

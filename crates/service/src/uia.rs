@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Context, RegistrationMode, Result, ServiceError,
-    accounts::{passwords, tokens, usernames},
+    accounts::{failures, passwords, tokens, usernames},
 };
 
 /// The kind of short-lived value.
@@ -225,15 +225,18 @@ async fn pass(
                 None => true,
             };
             let account = match user_id {
-                Some(user_id) => cx.storage.account(user_id).await?,
+                Some(user_id) => {
+                    failures::check(cx, user_id).await?;
+                    cx.storage.account(user_id).await?
+                }
                 None => None,
             };
             let hash = account.filter(|account| !account.deactivated).and_then(|account| account.password_hash);
-            if passwords::verify(cx, password, hash).await? && own {
-                Ok(Ok(()))
-            } else {
-                failed("M_FORBIDDEN", "The user name or the password is wrong.")
+            let right = passwords::verify(cx, password, hash).await?;
+            if let Some(user_id) = user_id.filter(|_| !right) {
+                failures::count(cx, user_id).await?;
             }
+            if right && own { Ok(Ok(())) } else { failed("M_FORBIDDEN", "The user name or the password is wrong.") }
         }
     }
 }

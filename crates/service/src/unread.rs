@@ -2,6 +2,10 @@
 //!
 //! They are counted at reading and kept in a cache with the place up to which they count, so that a message costs the
 //! reader one evaluation and the sender nothing. Counting from nothing looks at a bounded number of events.
+//!
+//! Another node may have taken a receipt and answered with it. So a kept count also says below which horizon it knows all
+//! receipts, and is counted on only if the room has none from there on. It is a horizon and not the newest receipt seen,
+//! since a receipt with a lower position may commit after one with a higher.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -105,7 +109,8 @@ struct RoomContext {
 #[derive(Debug, Clone)]
 pub(crate) struct Counted {
     upto: Cursor,
-    last_ephemeral: Position,
+    /// All receipts below are in `floors`.
+    receipts_below: Position,
     settings: u64,
     own_event: Cursor,
     floors: Floors,
@@ -134,6 +139,10 @@ impl Counted {
 
     fn is_current(&self, room: &RoomMembership, settings: &UserSettings) -> bool {
         self.settings == settings.version && self.own_event == room.cursor
+    }
+
+    fn knows_receipts(&self, room: &RoomMembership) -> bool {
+        room.last_ephemeral < self.receipts_below
     }
 
     /// Counts events, oldest first.
@@ -188,25 +197,22 @@ pub(crate) async fn count(
     let key = (user_id.to_owned(), room.room_id.clone());
     let end = Cursor::at(horizon);
     let cached = cx.caches.unread.get(&key).filter(|counted| counted.is_current(room, settings));
-    if let Some(counted) = &cached
-        && counted.upto >= end
-        && counted.last_ephemeral >= room.last_ephemeral
-    {
+    if let Some(counted) = cached.as_ref().filter(|counted| counted.upto >= end && counted.knows_receipts(room)) {
         return Ok(Arc::clone(counted));
     }
     let mut counted = match cached {
-        Some(counted) if counted.last_ephemeral >= room.last_ephemeral => (*counted).clone(),
+        Some(counted) if counted.knows_receipts(room) => (*counted).clone(),
         other => {
             let floors = floors(cx, user_id, room).await?;
             match other.filter(|counted| !counted.floors.is_beyond(&floors)) {
-                Some(counted) => {
-                    let mut counted = (*counted).clone();
-                    counted.floors = floors;
-                    counted
-                }
+                Some(counted) => Counted {
+                    floors,
+                    receipts_below: counted.receipts_below.max(horizon),
+                    ..(*counted).clone()
+                },
                 None => Counted {
                     upto: floors.all.map_or(Cursor::START, Cursor::next),
-                    last_ephemeral: room.last_ephemeral,
+                    receipts_below: horizon,
                     settings: settings.version,
                     own_event: room.cursor,
                     floors,
@@ -216,16 +222,15 @@ pub(crate) async fn count(
             }
         }
     };
-    counted.last_ephemeral = counted.last_ephemeral.max(room.last_ephemeral);
     let floors = &counted.floors;
     counted.marks.retain(|mark| !floors.is_read(mark.cursor, mark.thread.as_ref().map(|root| root.as_str())));
 
     if counted.upto < end {
-        let events = match known(counted.upto) {
-            Some(events) => events,
+        let (events, more) = match known(counted.upto) {
+            Some(events) => (events, false),
             None => newest(cx, room, counted.upto, end).await?,
         };
-        if events.iter().any(changes_context) {
+        if more || events.iter().any(changes_context) {
             counted.context = None;
         }
         if events.iter().any(|stored| stored.pdu.sender() != user_id) {
@@ -243,11 +248,12 @@ pub(crate) async fn count(
     Ok(counted)
 }
 
-async fn newest(cx: &Context, room: &RoomMembership, from: Cursor, to: Cursor) -> Result<Vec<StoredEvent>> {
+/// The newest events of a span, oldest first, and whether there are more before them.
+async fn newest(cx: &Context, room: &RoomMembership, from: Cursor, to: Cursor) -> Result<(Vec<StoredEvent>, bool)> {
     let page = cx.storage.timeline(&room.room_id, from, to, SCAN, Direction::Backward).await?;
     let mut events = page.events;
     events.reverse();
-    Ok(events)
+    Ok((events, page.more))
 }
 
 fn changes_context(stored: &StoredEvent) -> bool {
@@ -312,7 +318,7 @@ mod tests {
     fn counted(marks: &[(u64, Option<&str>, bool)]) -> Counted {
         Counted {
             upto: at(100),
-            last_ephemeral: Position(1),
+            receipts_below: Position(1),
             settings: 1,
             own_event: at(1),
             floors: Floors::default(),

@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Result, devices::DeviceRef};
 
+/// The type of push rules.
+pub const PUSH_RULES: &str = "m.push_rules";
+/// The type of the list of ignored users.
+pub const IGNORED_USERS: &str = "m.ignored_user_list";
+/// The global account data that decides how the user's rooms are told.
+pub const SETTINGS: [&str; 2] = [PUSH_RULES, IGNORED_USERS];
+
 /// One entry of account data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountDataEntry {

@@ -105,7 +105,8 @@ pub enum DeviceSelection {
 
 /// Devices and sessions. Deleting a device takes with it, in one step: access and refresh tokens, identity keys,
 /// one-time and fallback keys, inbox, transaction memory, pushers, signatures on and by it (DEV-10); if it had identity
-/// keys, the user's device list changes in the same commit (DEV-11), else not (DEV-23).
+/// keys, the user's device list changes in the same commit (DEV-11), else not (DEV-23). It is a change for the device
+/// itself too: a request of the device that waits at any node has nothing to wait for any more.
 #[async_trait]
 pub trait Devices: Send + Sync {
     /// Begins a session.

@@ -37,6 +37,9 @@ pub struct SyncFacts {
     pub key_counts_changed: Position,
     /// Account data set since; all of it for an initial sync.
     pub account_data: Vec<AccountDataEntry>,
+    /// When one of [`crate::account_data::SETTINGS`] was last set, as of now; [`Position::START`] if never. So a node that
+    /// keeps them can tell whether it has the newest.
+    pub settings_changed: Position,
     /// Users whose device list changed since, each once, at least all of those who share an encrypted room with the user,
     /// and not yet narrowed to them. Empty for an initial sync.
     pub device_lists: Vec<OwnedUserId>,

@@ -181,6 +181,10 @@ pub async fn every_kind_of_write_wakes_those_it_touches(store: Store) {
     let at = store.position().await;
     store.delete_devices(&bob, DeviceSelection::All).await.unwrap();
     store.assert_wakes(at, "the deletion of a keyed device", &[DeviceList(bob.clone())]).await;
+    let keyless = store.log_in(&bob, "KEYLESS").await;
+    let at = store.position().await;
+    store.delete_devices(&bob, DeviceSelection::All).await.unwrap();
+    store.assert_wakes(at, "the deletion of a device, for the device", &[User(bob.clone()), of(&keyless)]).await;
 }
 
 /// A write sends a hint to those who wait.

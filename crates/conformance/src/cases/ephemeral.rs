@@ -1,12 +1,15 @@
 //! Receipts, typing and presence.
 
 use olmstead_domain::position::Position;
-use olmstead_storage::ephemeral::{Presence, Receipt};
-use ruma::{EventId, UserId};
+use olmstead_storage::{
+    changes::ChangeKey,
+    ephemeral::{Presence, Receipt, Syncing},
+};
+use ruma::{EventId, OwnedUserId, UserId};
 
 use crate::{
     Store,
-    support::{assert_same, room_id, user_id},
+    support::{assert_same, parallel, room_id, user_id},
 };
 
 fn receipt(user: &UserId, kind: &str, thread: Option<&str>, event: &str) -> Receipt {
@@ -126,4 +129,130 @@ pub async fn presence_is_set_and_read(store: Store) {
     assert_same(between(start, end).await, vec![a.clone(), b.clone()]);
     assert_eq!(between(start, middle).await, [b]);
     assert_eq!(between(middle, end).await, [a]);
+}
+
+/// Typing ends by time for all who look; the end is written once and is news, so that those who were told hear of it.
+pub async fn typing_that_ended_is_written_once(store: Store) {
+    let (alice, bob, carol) = (user_id("alice"), user_id("bob"), user_id("carol"));
+    let (room, other) = (room_id("room"), room_id("other"));
+    assert_eq!(store.end_typing(9_000).await.unwrap(), 0);
+    store.set_typing(&room, &alice, Some(1_000)).await.unwrap();
+    store.set_typing(&room, &bob, Some(1_000)).await.unwrap();
+    store.set_typing(&room, &bob, Some(9_000)).await.unwrap();
+    store.set_typing(&other, &carol, Some(1_500)).await.unwrap();
+    store.set_typing(&other, &alice, Some(1_500)).await.unwrap();
+    store.set_typing(&other, &alice, None).await.unwrap();
+    let at = store.position().await;
+    assert_eq!(store.end_typing(999).await.unwrap(), 0);
+    assert!(store.typing(&room, 0).await.unwrap().1 < at, "nothing ended, nothing is news");
+    assert_eq!(store.end_typing(1_000).await.unwrap(), 1);
+    store.assert_wakes(at, "the end of typing", &[ChangeKey::Room(room.clone())]).await;
+    let (users, changed) = store.typing(&room, 0).await.unwrap();
+    assert_eq!(users, [bob.clone()]);
+    assert!(changed >= at && changed < store.position().await);
+    let store = store.reopen().await;
+    assert_eq!(store.end_typing(2_000).await.unwrap(), 1, "that of Carol; Alice had stopped");
+    assert_eq!(store.end_typing(2_000).await.unwrap(), 0);
+    let ended = parallel(8, |_| {
+        let store = store.clone();
+        async move { store.end_typing(9_000).await.unwrap() }
+    })
+    .await;
+    assert_eq!(ended.iter().sum::<usize>(), 1, "of several nodes one writes it");
+    assert!(store.typing(&room, 0).await.unwrap().0.is_empty());
+}
+
+/// However many end at once, all are ended, a bounded number at a time.
+pub async fn many_ends_of_typing_are_all_written(store: Store) {
+    let room = room_id("room");
+    for number in 0..300 {
+        store.set_typing(&room, &user_id(&format!("u{number}")), Some(1_000 + number)).await.unwrap();
+    }
+    let mut ended = 0;
+    loop {
+        match store.end_typing(5_000).await.unwrap() {
+            0 => break,
+            count => ended += count,
+        }
+    }
+    assert_eq!(ended, 300);
+}
+
+fn syncing(user_id: &OwnedUserId, until: u64) -> Syncing {
+    Syncing { user_id: user_id.clone(), until }
+}
+
+/// Who syncs has the presence that goes with it, and who stopped is offline; the text and what was set by hand stay.
+pub async fn presence_follows_syncing(store: Store) {
+    let alice = user_id("alice");
+    let state = async |store: &Store| {
+        let presence = store.presence(&alice).await.unwrap().unwrap();
+        (presence.presence, presence.last_active_at)
+    };
+    let state_of = |state: &str, at: u64| (state.to_owned(), at);
+
+    let at = store.position().await;
+    store.begin_syncing(syncing(&alice, 1_000), "online", 100).await.unwrap();
+    store.assert_wakes(at, "who begins to sync", &[ChangeKey::Presence(alice.clone())]).await;
+    assert_eq!(state(&store).await, state_of("online", 100));
+    let at = store.position().await;
+    store.begin_syncing(syncing(&alice, 1_100), "online", 200).await.unwrap();
+    assert!(store.presence_between(at, Position::END).await.unwrap().is_empty(), "going on is no news");
+    assert_eq!(state(&store).await, state_of("online", 100));
+
+    let by_hand = Presence {
+        user_id: alice.clone(),
+        presence: "unavailable".to_owned(),
+        status_msg: Some("at lunch".to_owned()),
+        last_active_at: 300,
+        position: Position::START,
+    };
+    store.set_presence(by_hand).await.unwrap();
+    store.begin_syncing(syncing(&alice, 1_200), "online", 400).await.unwrap();
+    assert_eq!(state(&store).await, state_of("unavailable", 300), "what was set by hand stays");
+    store.begin_syncing(syncing(&alice, 1_200), "unavailable", 500).await.unwrap();
+    store.begin_syncing(syncing(&alice, 1_200), "online", 600).await.unwrap();
+    assert_eq!(state(&store).await, state_of("online", 600));
+    store.begin_syncing(syncing(&alice, 1_200), "unavailable", 700).await.unwrap();
+    assert_eq!(state(&store).await, state_of("unavailable", 600), "to be idle is not to be active");
+
+    let at = store.position().await;
+    store.keep_syncing(&[syncing(&alice, 2_000), syncing(&user_id("nobody"), 2_000)]).await.unwrap();
+    store.keep_syncing(&[syncing(&alice, 1_500)]).await.unwrap();
+    assert_eq!(store.end_syncing(1_999).await.unwrap(), 0);
+    assert!(store.presence_between(at, Position::END).await.unwrap().is_empty(), "to be kept is no news");
+    let store = store.reopen().await;
+    let at = store.position().await;
+    assert_eq!(store.end_syncing(2_000).await.unwrap(), 1);
+    store.assert_wakes(at, "who stopped syncing", &[ChangeKey::Presence(alice.clone())]).await;
+    assert_eq!(state(&store).await, state_of("offline", 600));
+    let text = store.presence(&alice).await.unwrap().unwrap().status_msg;
+    assert_eq!(text.as_deref(), Some("at lunch"));
+    assert_eq!(store.presence(&user_id("nobody")).await.unwrap(), None);
+    store.keep_syncing(&[syncing(&alice, 9_000)]).await.unwrap();
+    store.begin_syncing(syncing(&alice, 3_000), "online", 2_500).await.unwrap();
+    assert_eq!(store.end_syncing(3_000).await.unwrap(), 1, "who was gone is not kept");
+}
+
+/// Several nodes look for who stopped syncing: each is set offline once, however many they are.
+pub async fn who_stopped_syncing_is_set_offline_once(store: Store) {
+    for number in 0..300 {
+        let user_id = user_id(&format!("u{number}"));
+        store.begin_syncing(syncing(&user_id, 1_000 + number), "online", 1).await.unwrap();
+    }
+    let ended = parallel(4, |_| {
+        let store = store.clone();
+        async move {
+            let mut ended = 0;
+            loop {
+                match store.end_syncing(5_000).await.unwrap() {
+                    0 => return ended,
+                    count => ended += count,
+                }
+            }
+        }
+    })
+    .await;
+    assert_eq!(ended.iter().sum::<usize>(), 300);
+    assert_eq!(store.presence(&user_id("u7")).await.unwrap().unwrap().presence, "offline");
 }

@@ -4,7 +4,7 @@ use olmstead_storage::StorageError;
 
 use crate::{
     Store,
-    support::{account, user_id},
+    support::{account, parallel, user_id},
 };
 
 /// The first signing key and the first name stay, also over a restart.
@@ -17,6 +17,22 @@ pub async fn a_store_keeps_its_signing_key_and_its_name(store: Store) {
     let store = store.reopen().await;
     assert_eq!(store.signing_key(([3; 32], "c3".to_owned())).await.unwrap(), first);
     assert_eq!(store.server_name("three.test").await.unwrap(), "one.test");
+}
+
+/// Nodes that start at once on a store that is new all get the same signing key.
+pub async fn of_parallel_first_starts_one_signing_key_is_kept(store: Store) {
+    let keys = parallel(16, |task| {
+        let store = store.clone();
+        async move {
+            let seed = u8::try_from(task).unwrap();
+            let key = store.signing_key(([seed; 32], format!("a{seed}"))).await.unwrap();
+            (key, store.server_name(&format!("{seed}.test")).await.unwrap())
+        }
+    })
+    .await;
+    let (first, name) = &keys[0];
+    assert!(keys.iter().all(|(key, other)| key == first && other == name), "{keys:?}");
+    assert_eq!(store.signing_key(([99; 32], "b".to_owned())).await.unwrap(), *first);
 }
 
 /// An open store answers; its engine has a name for logs.

@@ -230,3 +230,25 @@ pub async fn nothing_above_the_horizon_is_told(store: Store) {
     assert_eq!(kinds.len(), 240, "each told once");
     assert_eq!(messages, 240);
 }
+
+/// A sync tells when push rules or ignored users were last set, so that a node knows whether those it keeps are the
+/// newest.
+pub async fn settings_tell_when_they_changed(store: Store) {
+    let (alice, device) = store.user_with_device("alice").await;
+    let changed = async |store: &Store| facts(store, &device, None).await.settings_changed;
+    assert_eq!(changed(&store).await, Position::START);
+    let mut since = store.position().await;
+    store.set_account_data(&alice, None, "m.direct", raw(json!({}))).await.unwrap();
+    store.set_account_data(&alice, Some(&room_id("room")), "m.push_rules", raw(json!({}))).await.unwrap();
+    store.set_account_data(&store.user("bob").await, None, "m.push_rules", raw(json!({}))).await.unwrap();
+    assert_eq!(changed(&store).await, Position::START, "these are no settings of hers");
+    for (number, kind) in ["m.push_rules", "m.ignored_user_list", "m.push_rules"].into_iter().enumerate() {
+        store.set_account_data(&alice, None, kind, raw(json!({ "n": number }))).await.unwrap();
+        let now = changed(&store).await;
+        assert!(now >= since && now < store.position().await, "{kind}");
+        since = store.position().await;
+    }
+    let last = changed(&store).await;
+    let store = store.reopen().await;
+    assert_eq!(changed(&store).await, last);
+}

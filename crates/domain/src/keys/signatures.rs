@@ -167,6 +167,47 @@ pub fn add_signatures(object: &RawJson, signer: &UserId, new: &BTreeMap<String, 
     with_signatures(object, &signatures)
 }
 
+/// The object without the signatures that a user's device made on it; `None` if there are none. A device that is gone
+/// vouches for nothing (DEV-10).
+///
+/// # Errors
+/// [`KeysError::BadJson`] if the object cannot be read.
+pub fn without_device(object: &RawJson, user_id: &UserId, device_id: &DeviceId) -> Result<Option<RawJson>, KeysError> {
+    let mut signatures = read_signatures(&json::object(object.as_raw())?)?;
+    let Some(by_user) = signatures.get_mut(user_id.as_str()) else { return Ok(None) };
+    let before = by_user.len();
+    by_user.retain(|name, _| name.split_once(':').is_none_or(|(_, id)| id != device_id.as_str()));
+    if by_user.len() == before {
+        return Ok(None);
+    }
+    if by_user.is_empty() {
+        signatures.remove(user_id.as_str());
+    }
+    with_signatures(object, &signatures).map(Some)
+}
+
+/// Whether two objects carry the same signatures, however these are written.
+#[must_use]
+pub fn same_signatures(a: &RawJson, b: &RawJson) -> bool {
+    let read = |raw: &RawJson| -> Option<SignatureMap> {
+        serde_json::from_str(Fields::parse(raw.as_raw()).ok()?.get("signatures")?.get()).ok()
+    };
+    a == b || read(a).is_some_and(|signatures| read(b) == Some(signatures))
+}
+
+/// Whether two key objects name the same public keys; signatures and the like may differ.
+#[must_use]
+pub fn same_public_key(a: Option<&RawJson>, b: Option<&RawJson>) -> bool {
+    let keys = |raw: &RawJson| -> Option<BTreeMap<String, String>> {
+        serde_json::from_str(Fields::parse(raw.as_raw()).ok()?.get("keys")?.get()).ok()
+    };
+    match (a, b) {
+        (Some(a), Some(b)) => a == b || keys(a).is_some_and(|a| keys(b) == Some(a)),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 /// The `signatures` of an object; none if the member is absent.
 pub(super) fn read_signatures(object: &CanonicalJsonObject) -> Result<SignatureMap, KeysError> {
     let shape = || KeysError::bad("signatures must map users to maps of key names to strings");

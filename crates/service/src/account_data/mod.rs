@@ -3,15 +3,13 @@
 pub mod tags;
 
 use olmstead_domain::{identifiers, json, json::RawJson};
-use olmstead_storage::{StorageError, devices::Session};
+use olmstead_storage::devices::Session;
 use ruma::{RoomId, UserId};
 
-use crate::{Context, Refusal, Result, ServiceError, push_rules};
+use crate::{Context, Refusal, Result, ServiceError, push_rules, tries::Tries};
 
 /// Types that have their own endpoints and are not set here (AD-4).
 const SERVER_CONTROLLED: [&str; 2] = ["m.fully_read", push_rules::TYPE];
-/// Attempts of a change that depends on the old value, against concurrent changes, before it gives up.
-const ATTEMPTS: usize = 32;
 
 /// Sets one entry, global or of a room. The content is kept as it is (AD-6).
 ///
@@ -85,12 +83,13 @@ pub(crate) async fn update(
     kind: &str,
     change: impl Fn(Option<&RawJson>) -> Result<Option<RawJson>> + Send + Sync,
 ) -> Result<()> {
-    for _ in 0..ATTEMPTS {
+    let mut tries = Tries::new(cx);
+    loop {
         let old = cx.storage.account_data(user_id, room_id, kind).await?;
         let Some(new) = change(old.as_ref())? else { return Ok(()) };
         if cx.storage.replace_account_data(user_id, room_id, kind, old.as_ref(), new).await? {
             return Ok(());
         }
+        tries.again().await?;
     }
-    Err(StorageError::Conflict.into())
 }

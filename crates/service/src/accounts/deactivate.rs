@@ -19,6 +19,5 @@ pub async fn deactivate(cx: &Context, session: &Session, erase: bool, body: &Raw
     if !cx.storage.deactivate_account(user_id, erase).await? {
         return Err(ServiceError::UnknownToken { soft_logout: false });
     }
-    cx.notifier.wake_user(user_id);
     Ok(())
 }

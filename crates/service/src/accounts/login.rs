@@ -3,7 +3,7 @@
 use olmstead_storage::devices::LoginOutcome;
 use ruma::{OwnedUserId, UserId};
 
-use super::{DeviceWishes, NewLogin, login_token, passwords, tokens, usernames};
+use super::{DeviceWishes, NewLogin, failures, login_token, passwords, tokens, usernames};
 use crate::{Context, Refusal, Result, ServiceError};
 
 /// How somebody proves who they are.
@@ -24,7 +24,8 @@ pub enum Proof {
 ///
 /// # Errors
 /// [`Refusal::Forbidden`] for a wrong name, password or token, and for a device id that is a cross-signing key
-/// (DEV-13); [`Refusal::UserDeactivated`]; [`ServiceError::UserLocked`] (GEN-15).
+/// (DEV-13); [`Refusal::UserDeactivated`]; [`ServiceError::UserLocked`] (GEN-15); [`ServiceError::LimitExceeded`] after
+/// too many wrong passwords.
 pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<NewLogin> {
     // A bad device id is refused before a login token is spent on it.
     let (issued, session) = tokens::begin(cx, wishes)?;
@@ -44,12 +45,20 @@ pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<
 }
 
 async fn by_password(cx: &Context, name: &str, password: String) -> Result<OwnedUserId> {
-    let account = match usernames::login_name(cx, name) {
-        Some(user_id) => cx.storage.account(&user_id).await?,
+    let named = usernames::login_name(cx, name);
+    let account = match &named {
+        Some(user_id) => {
+            failures::check(cx, user_id).await?;
+            cx.storage.account(user_id).await?
+        }
         None => None,
     };
     let hash = account.as_ref().and_then(|account| account.password_hash.clone());
     let right = passwords::verify(cx, password, hash).await?;
+    if let Some(user_id) = named.filter(|_| !right) {
+        // Also for who is not there: the limit tells nobody which names exist.
+        failures::count(cx, &user_id).await?;
+    }
     match account {
         Some(account) if account.deactivated => {
             Err(ServiceError::refused(Refusal::UserDeactivated, "This account was deactivated."))

@@ -1,4 +1,5 @@
-//! `POST /logout` and `POST /logout/all`: the end of devices with all that is theirs (DEV-8, DEV-9, DEV-10).
+//! `POST /logout` and `POST /logout/all`: the end of devices with all that is theirs (DEV-8, DEV-9, DEV-10). It is a
+//! change like any other, so a sync of the device that waits, at whichever node, is woken and finds that it is gone.
 
 use olmstead_storage::devices::{DeviceSelection, Session};
 
@@ -11,8 +12,6 @@ use crate::{Context, Result};
 pub async fn logout(cx: &Context, session: &Session) -> Result<()> {
     let device = &session.device;
     cx.storage.delete_devices(&device.user_id, DeviceSelection::These(vec![device.device_id.clone()])).await?;
-    // A long-poll of the device has nothing to wait for any more.
-    cx.notifier.wake_device(&device.user_id, &device.device_id);
     Ok(())
 }
 
@@ -22,6 +21,5 @@ pub async fn logout(cx: &Context, session: &Session) -> Result<()> {
 /// Only the store's.
 pub async fn logout_all(cx: &Context, session: &Session) -> Result<()> {
     cx.storage.delete_devices(&session.device.user_id, DeviceSelection::All).await?;
-    cx.notifier.wake_user(&session.device.user_id);
     Ok(())
 }

@@ -3,6 +3,7 @@
 pub mod admin_register;
 pub mod deactivate;
 mod end_memberships;
+pub(crate) mod failures;
 pub mod login;
 pub mod login_token;
 pub mod logout;

@@ -29,6 +29,5 @@ pub async fn change(
         .set_password(&device.user_id, hash, logout_devices, Some(&device.device_id))
         .await?
         .ok_or(ServiceError::UnknownToken { soft_logout: false })?;
-    cx.notifier.wake_user(&device.user_id);
     Ok(())
 }

@@ -10,7 +10,6 @@ use olmstead_domain::{
     },
 };
 use olmstead_storage::{
-    StorageError,
     cross_signing::{CrossSigningKeys, PutCrossSigningOutcome},
     devices::Session,
     keys::KeyQuery,
@@ -19,10 +18,7 @@ use ruma::{OwnedDeviceId, UserId};
 use serde::Deserialize;
 
 use super::read_stored;
-use crate::{Context, Refusal, Result, ServiceError, uia};
-
-/// How often a write is tried when others write the same user's keys.
-const ATTEMPTS: usize = 10;
+use crate::{Context, Refusal, Result, ServiceError, tries::Tries, uia};
 
 /// The body, besides `auth`.
 #[derive(Debug, Deserialize)]
@@ -48,7 +44,8 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
         user_signing: parsed.user_signing_key,
     };
     let mut authorised = false;
-    for _ in 0..ATTEMPTS {
+    let mut tries = Tries::new(cx);
+    loop {
         let (revision, plan) = plan(cx, user_id, &upload).await?;
         match plan.auth {
             UploadAuth::Unchanged => return Ok(()),
@@ -70,7 +67,7 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
         };
         match cx.storage.put_cross_signing_keys(user_id, revision, keys, public_keys).await? {
             PutCrossSigningOutcome::Stored => return Ok(()),
-            PutCrossSigningOutcome::Stale => {}
+            PutCrossSigningOutcome::Stale => tries.again().await?,
             PutCrossSigningOutcome::KeyIsDeviceId => {
                 return Err(ServiceError::refused(
                     Refusal::Forbidden,
@@ -79,7 +76,6 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
             }
         }
     }
-    Err(StorageError::Conflict.into())
 }
 
 /// What the upload comes to on the keys as they are now.

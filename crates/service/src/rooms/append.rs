@@ -1,5 +1,5 @@
 //! The one way events get into a room: read the head, build on it, authorise, sign, and append if the head is still the
-//! same.
+//! same. Appends of one node wait for each other; those of several nodes collide, and who loses builds anew.
 
 use std::collections::HashMap;
 
@@ -17,11 +17,7 @@ use olmstead_storage::{
 use ruma::{OwnedEventId, RoomId, UserId, events::room::member::MembershipState};
 
 use super::{StateKey, key_of, not_in_room, state_cache::Known, version_of};
-use crate::{Context, Result, ServiceError};
-
-/// How often an append is built anew on a head that moved. Only other processes can move it, since those of one process
-/// wait for each other.
-const ATTEMPTS: usize = 20;
+use crate::{Context, Result, ServiceError, tries::Tries};
 
 /// An event to send.
 #[derive(Debug, Clone)]
@@ -111,7 +107,8 @@ where
 {
     let lock = cx.caches.room_states.lock(room_id);
     let _turn = lock.lock().await;
-    for _ in 0..ATTEMPTS {
+    let mut tries = Tries::new(cx);
+    loop {
         let head = cx.storage.room_head(room_id).await?.ok_or_else(not_in_room)?;
         let version = version_of(&head)?;
         let entry = cx.caches.room_states.entry(room_id, &head.extremities);
@@ -172,12 +169,10 @@ where
             Ok(outcome @ (AppendOutcome::AliasTaken | AppendOutcome::RoomExists)) => {
                 return Err(ServiceError::Internal(format!("unexpected outcome of an append: {outcome:?}")));
             }
-            Err(StorageError::Conflict) => {}
+            Err(StorageError::Conflict) => tries.again().await?,
             Err(error) => return Err(error.into()),
         }
     }
-    // So many writers that this one never had its turn: a matter of load, so it is said as such.
-    Err(ServiceError::LimitExceeded { retry_after_ms: 500 })
 }
 
 /// [`append`] of one event; a repeated transaction gives the event it made first, whatever has changed since (GEN-19).

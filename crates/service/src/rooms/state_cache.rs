@@ -57,6 +57,11 @@ impl RoomStates {
         self.locks.get_with_by_ref(room_id, Arc::default)
     }
 
+    /// Forgets what is known of all rooms.
+    pub(crate) fn forget_all(&self) {
+        self.entries.invalidate_all();
+    }
+
     /// What is known under these extremities.
     pub(crate) fn entry(&self, room_id: &RoomId, extremities: &[OwnedEventId]) -> Arc<Entry> {
         if let Some(entry) = self.entries.get(room_id).filter(|entry| entry.extremities == extremities) {

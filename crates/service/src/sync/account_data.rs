@@ -1,12 +1,12 @@
 //! Account data in an answer (SYNC-14).
 
 use olmstead_domain::{json::RawJson, push::rules_of};
-use olmstead_storage::account_data::AccountDataEntry;
+use olmstead_storage::account_data::{AccountDataEntry, PUSH_RULES};
 use ruma::push::Ruleset;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{response::Json, settings::PUSH_RULES, view::View};
+use super::{response::Json, view::View};
 
 #[derive(Serialize)]
 struct Entry<'a, T: ?Sized> {

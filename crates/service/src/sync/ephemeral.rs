@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use olmstead_storage::{ephemeral::Receipt, rooms::RoomMembership};
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
+use ruma::{OwnedEventId, OwnedUserId, UserId};
 use serde::Serialize;
 
 use super::{account_data::event, response::Json, span_start, view::View};
-use crate::{Context, Result};
+use crate::Result;
 
 const RECEIPT: &str = "m.receipt";
 const TYPING: &str = "m.typing";
@@ -29,40 +29,12 @@ pub(super) async fn section(view: &View<'_>, room: &RoomMembership, from_beginni
     }
     if wanted(TYPING) {
         let (users, changed) = view.cx.storage.typing(room_id, view.now).await?;
-        note_typing(view.cx, room_id, &users);
         let is_news = if from_beginning { !users.is_empty() } else { changed >= from };
         if is_news {
             events.extend(typing_event(&users));
         }
     }
     Ok(events)
-}
-
-/// Remembers who was told to be typing, to tell the end of it.
-fn note_typing(cx: &Context, room_id: &RoomId, users: &[OwnedUserId]) {
-    let mut typing = cx.caches.typing.lock();
-    if !users.is_empty() {
-        typing.insert(room_id.to_owned(), users.to_vec());
-    } else if !typing.is_empty() {
-        typing.remove(room_id);
-    }
-}
-
-/// Writes the end of typing that ended by itself. That a time is over is no change in the stream, so clients that were
-/// told of the typing would never hear that it ended.
-pub(crate) async fn end_typing(cx: &Context) -> Result<()> {
-    let told: Vec<(OwnedRoomId, Vec<OwnedUserId>)> = {
-        let typing = cx.caches.typing.lock();
-        typing.iter().map(|(room_id, users)| (room_id.clone(), users.clone())).collect()
-    };
-    for (room_id, users) in told {
-        let (still, _) = cx.storage.typing(&room_id, cx.now()).await?;
-        for user_id in users.iter().filter(|user_id| !still.contains(user_id)) {
-            cx.storage.set_typing(&room_id, user_id, None).await?;
-        }
-        note_typing(cx, &room_id, &still);
-    }
-    Ok(())
 }
 
 fn typing_event(users: &[OwnedUserId]) -> Option<Json> {

@@ -33,9 +33,8 @@ use olmstead_storage::{devices::DeviceRef, sync::SyncQuery};
 use tokio::time::Instant;
 
 pub(crate) use self::{
-    ephemeral::end_typing,
     moves::{Moves, encrypted_at},
-    presence::sweep as sweep_presence,
+    presence::{changed as presence_changed, keep as keep_presence},
     settings::UserSettings,
     view::{Part, all},
 };
@@ -162,14 +161,11 @@ async fn read(
         epoch: facts.horizon.epoch,
         position: horizon,
         generation: device.generation,
-        inbox: facts.inbox.messages.last().filter(|_| facts.inbox.more).map(|(cursor, _)| cursor.next()),
+        inbox: facts.inbox.messages.last().map(|(cursor, _)| cursor.next()),
     };
     let mut answer = Answer::new(next_batch, std::mem::take(&mut facts.key_counts));
     let messages = std::mem::take(&mut facts.inbox.messages);
     answer.to_device = Events { events: messages.into_iter().map(|(_, event)| event.as_raw().to_owned()).collect() };
-    if !answer.to_device.is_empty() {
-        cx.caches.clean_inboxes.invalidate(device);
-    }
 
     let mut view = View::new(cx, device, request, filter, start, &facts);
     view.load_moves(&facts.memberships).await?;

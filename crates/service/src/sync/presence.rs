@@ -1,11 +1,13 @@
 //! Presence: told to those who share a room, and set by the act of syncing.
 //!
-//! A write wakes everyone who shares a room with the user, so syncing writes only when the user's state is another than
-//! this process last said.
+//! A client syncs at any node, so until when its user counts as there is in the store, and every node ends what has ended.
+//! A write that changes a presence wakes everyone who shares a room with the user. So a node notes only the first sync of
+//! a user, and then only when the user's state is another than it last said or somebody changed the presence meanwhile;
+//! for those who go on syncing it moves the ends, now and then and all in one.
 
 use std::collections::BTreeSet;
 
-use olmstead_storage::ephemeral::Presence;
+use olmstead_storage::ephemeral::{Presence, Syncing};
 use ruma::{OwnedUserId, UserId};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -14,13 +16,14 @@ use super::{SetPresence, response::Json, view::View};
 use crate::{Context, Result, caches::Present};
 
 const ONLINE: &str = "online";
-const OFFLINE: &str = "offline";
 const UNAVAILABLE: &str = "unavailable";
 const KIND: &str = "m.presence";
-/// A user who has not synced for this long is offline. Milliseconds.
+/// A user who has not synced for this long is offline. Milliseconds; much longer than [`crate::tailer::KEEP`].
 const GONE_AFTER_MS: u64 = 60_000;
 /// A user who is online and was active this lately is told as active now. Milliseconds.
 const ACTIVE_MS: u64 = 60_000;
+/// Ends that are moved by one command.
+const KEPT: usize = 500;
 
 /// Notes that a user syncs.
 pub(super) async fn seen(cx: &Context, user_id: &UserId, wish: SetPresence) -> Result<()> {
@@ -32,56 +35,46 @@ pub(super) async fn seen(cx: &Context, user_id: &UserId, wish: SetPresence) -> R
     let now = cx.now();
     {
         let mut present = cx.caches.present.lock();
-        if let Some(entry) = present.get_mut(user_id).filter(|entry| entry.state == state) {
+        if let Some(entry) = present.get_mut(user_id).filter(|entry| entry.noted && entry.state == state) {
             entry.seen_at = now;
             return Ok(());
         }
-        present.insert(user_id.to_owned(), Present { state, seen_at: now });
+        // Before the write: what somebody else says after it makes it unsaid again.
+        present.insert(user_id.to_owned(), Present { state, seen_at: now, noted: true });
     }
-    change(cx, user_id, state, now).await
+    let syncing = Syncing { user_id: user_id.to_owned(), until: now.saturating_add(GONE_AFTER_MS) };
+    let noted = cx.storage.begin_syncing(syncing, state, now).await;
+    if noted.is_err() {
+        changed(cx, user_id);
+    }
+    Ok(noted?)
 }
 
-/// Sets users offline who have stopped syncing here.
-pub(crate) async fn sweep(cx: &Context) -> Result<()> {
+/// Somebody, at any node, changed a user's presence: the next sync here says again what it says.
+pub(crate) fn changed(cx: &Context, user_id: &UserId) {
+    if let Some(entry) = cx.caches.present.lock().get_mut(user_id) {
+        entry.noted = false;
+    }
+}
+
+/// Moves the ends of those who sync here, and forgets those who stopped: they may have gone on at another node, and if
+/// not, whichever node comes first sets them offline.
+pub(crate) async fn keep(cx: &Context) -> Result<()> {
     let now = cx.now();
-    let mut gone = Vec::new();
-    {
-        let mut present = cx.caches.present.lock();
-        if present.is_empty() {
-            return Ok(());
+    let mut here = Vec::new();
+    cx.caches.present.lock().retain(|user_id, entry| {
+        if cx.notifier.waits(user_id) {
+            entry.seen_at = now;
         }
-        present.retain(|user_id, entry| {
-            let stays = entry.seen_at.saturating_add(GONE_AFTER_MS) > now || cx.notifier.waits(user_id);
-            if !stays {
-                gone.push(user_id.clone());
-            }
-            stays
-        });
+        let until = entry.seen_at.saturating_add(GONE_AFTER_MS);
+        if until > now {
+            here.push(Syncing { user_id: user_id.clone(), until });
+        }
+        until > now
+    });
+    for users in here.chunks(KEPT) {
+        cx.storage.keep_syncing(users).await?;
     }
-    for user_id in gone {
-        change(cx, &user_id, OFFLINE, now).await?;
-    }
-    Ok(())
-}
-
-async fn change(cx: &Context, user_id: &UserId, state: &str, now: u64) -> Result<()> {
-    let before = cx.storage.presence(user_id).await?;
-    if before.as_ref().is_some_and(|before| before.presence == state) {
-        return Ok(());
-    }
-    let last_active_at = match (&before, state) {
-        (Some(before), OFFLINE | UNAVAILABLE) => before.last_active_at,
-        _ => now,
-    };
-    cx.storage
-        .set_presence(Presence {
-            user_id: user_id.to_owned(),
-            presence: state.to_owned(),
-            status_msg: before.and_then(|before| before.status_msg),
-            last_active_at,
-            position: Default::default(),
-        })
-        .await?;
     Ok(())
 }
 

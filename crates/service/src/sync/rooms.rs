@@ -51,7 +51,7 @@ pub(super) async fn section(view: &View<'_>, facts: &SyncFacts) -> Result<Rooms>
     if planned.is_empty() {
         return Ok(Rooms::default());
     }
-    let settings = UserSettings::load(view.cx, view.user(), &facts.account_data, view.horizon).await?;
+    let settings = UserSettings::load(view.cx, view.user(), facts.settings_changed, view.horizon).await?;
     let parts = planned
         .into_iter()
         .filter(|(kind, room)| *kind != Kind::Invited || !settings.ignored.contains(&room.sender))

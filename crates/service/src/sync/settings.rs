@@ -7,16 +7,11 @@ use std::{
 };
 
 use olmstead_domain::{json::RawJson, position::Position, push::rules_of};
-use olmstead_storage::account_data::AccountDataEntry;
+use olmstead_storage::account_data::{IGNORED_USERS, PUSH_RULES};
 use ruma::{OwnedUserId, UserId, push::Ruleset};
 use serde::Deserialize;
 
 use crate::{Context, Result};
-
-/// Account data type of push rules.
-pub(crate) const PUSH_RULES: &str = "m.push_rules";
-/// Account data type of ignored users.
-pub(crate) const IGNORED_USERS: &str = "m.ignored_user_list";
 
 /// A user's push rules and ignored users.
 #[derive(Debug)]
@@ -32,22 +27,15 @@ pub(crate) struct UserSettings {
 }
 
 impl UserSettings {
-    /// The settings as of `horizon` or later. `changes` is the account data that changed lately: the cache is passed by
-    /// if it does not have them yet.
+    /// The settings as of `horizon` or later. `changed` is where they were last set, from the read that the answer began
+    /// with: so what this node keeps is never older than what another node has answered with.
     pub(crate) async fn load(
         cx: &Context,
         user_id: &UserId,
-        changes: &[AccountDataEntry],
+        changed: Position,
         horizon: Position,
     ) -> Result<Arc<Self>> {
-        let changed = changes
-            .iter()
-            .filter(|entry| entry.room_id.is_none() && matches!(entry.kind.as_str(), PUSH_RULES | IGNORED_USERS))
-            .map(|entry| entry.position)
-            .max();
-        if let Some(settings) = cx.caches.settings.get(user_id)
-            && changed.is_none_or(|changed| changed < settings.as_of)
-        {
+        if let Some(settings) = cx.caches.settings.get(user_id).filter(|settings| changed < settings.as_of) {
             return Ok(settings);
         }
         let (rules, ignored) = tokio::try_join!(

@@ -1,0 +1,115 @@
+//! What can go wrong, and what is done about it.
+
+use olmstead_storage::StorageError;
+use sqlx::Error as SqlError;
+
+/// Why a store cannot be opened, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL cannot be read. It may hold a password, so it is not repeated.
+    #[error("the URL of the PostgreSQL database cannot be read: {0}")]
+    Url(#[source] SqlError),
+    /// The database does not answer or refuses the connection.
+    #[error("PostgreSQL cannot be reached: {0}")]
+    Connect(#[source] SqlError),
+    /// PostgreSQL is too old.
+    #[error("PostgreSQL {found} is too old: version 15 or newer is needed")]
+    TooOld {
+        /// What the server says of itself.
+        found: String,
+    },
+    /// The database's encoding is not UTF-8.
+    #[error("the database has the encoding {found}: make one with ENCODING 'UTF8' TEMPLATE template0")]
+    Encoding {
+        /// The encoding.
+        found: String,
+    },
+    /// A newer version of the server has changed the database in a way this one does not know.
+    #[error(
+        "the database has schema {found}, usable from schema {oldest} on, and this version knows schema {known}: run a \
+         newer version"
+    )]
+    Newer {
+        /// The schema of the database.
+        found: i32,
+        /// The oldest schema whose nodes can run on it.
+        oldest: i32,
+        /// The schema this version knows.
+        known: i32,
+    },
+    /// The schema could not be made or read.
+    #[error("the schema of the database could not be brought up to date: {0}")]
+    Schema(#[source] SqlError),
+    /// Something else failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Storage(failure.into())
+    }
+}
+
+/// How a command or a read failed, by what is to be done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Others stood in the way: nothing was written, and running again is right.
+    Again(SqlError),
+    /// The connection was lost, or the server is starting or stopping. Before the commit nothing was written.
+    Lost(SqlError),
+    /// The server recovered from a crash, and no position can be taken until the store was opened anew.
+    NotRunning,
+    /// Running again does not help.
+    Final(StorageError),
+}
+
+/// What functions inside the engine answer.
+pub(crate) type Done<T> = Result<T, Failure>;
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Self {
+        match &error {
+            SqlError::Database(database) => match database.code().as_deref() {
+                // serialization_failure, deadlock_detected, lock_not_available
+                Some("40001" | "40P01" | "55P03") => Self::Again(error),
+                // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout; connection exceptions;
+                // too_many_connections; read_only_sql_transaction, on what is a standby until it is promoted
+                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006") => Self::Lost(error),
+                // not_null_violation: of all columns only a position can be absent.
+                Some("23502") => Self::NotRunning,
+                Some(code) if code.starts_with("08") => Self::Lost(error),
+                _ => Self::Final(StorageError::unavailable("PostgreSQL refused a statement", error)),
+            },
+            SqlError::Io(_) | SqlError::Tls(_) | SqlError::Protocol(_) | SqlError::WorkerCrashed => Self::Lost(error),
+            SqlError::PoolTimedOut => Self::Final(StorageError::unavailable("no connection became free", error)),
+            SqlError::PoolClosed => Self::Final(StorageError::unavailable("the store is closed", error)),
+            SqlError::ColumnDecode { .. } | SqlError::Decode(_) => {
+                Self::Final(StorageError::corrupt("a row cannot be read", error))
+            }
+            _ => Self::Final(StorageError::unavailable("PostgreSQL failed", error)),
+        }
+    }
+}
+
+impl From<Failure> for StorageError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Again(error) => {
+                tracing::warn!(%error, "a command stood in the way of others too often");
+                Self::Conflict
+            }
+            Failure::Lost(error) => Self::unavailable("the connection to PostgreSQL was lost", error),
+            Failure::NotRunning => {
+                Self::Unavailable { message: "PostgreSQL recovered from a crash".to_owned(), source: None }
+            }
+            Failure::Final(error) => error,
+        }
+    }
+}

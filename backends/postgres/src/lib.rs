@@ -1,0 +1,43 @@
+//! Olmstead's store for many nodes: the storage traits on one PostgreSQL database.
+//!
+//! A command is one short transaction: it takes advisory locks, reads, decides, and writes. Its position in the stream
+//! of changes is its transaction id, so no counter is locked, and the horizon is the oldest id still running. A command
+//! is answered when the horizon has passed it, so whoever reads after the answer, on any node, reads what it wrote.
+//!
+//! *Invariant:* nothing that another node must know is kept in memory. [`store`] runs commands and reads, and runs them
+//! again where that is safe; [`epoch`] says what a position is; [`stream`] follows the horizon.
+
+mod account_data;
+mod accounts;
+mod backups;
+mod changes;
+mod command;
+mod cross_signing;
+mod dehydrated;
+mod device_lists;
+mod devices;
+mod directory;
+mod ephemeral;
+mod epoch;
+mod error;
+mod keys;
+mod locks;
+mod media;
+mod open;
+mod profiles;
+mod rooms;
+mod rows;
+mod schema;
+mod short_lived;
+mod store;
+mod stream;
+mod sync;
+mod text;
+mod to_device;
+mod tokens;
+
+pub use self::{
+    error::OpenError,
+    open::Options,
+    store::PostgresStore,
+};

@@ -1,0 +1,99 @@
+//! Opening a store.
+
+use std::{str::FromStr as _, sync::Arc, time::Duration};
+
+use sqlx::{
+    Row as _,
+    postgres::{PgConnectOptions, PgPool, PgPoolOptions},
+};
+
+use crate::{OpenError, PostgresStore, epoch, schema, stream::Stream};
+
+/// PostgreSQL 15, as the server numbers it.
+const OLDEST_SERVER: i32 = 150_000;
+
+/// How a store uses its database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Connections for commands and reads. A node holds three more, which wait most of the time.
+    pub max_connections: u32,
+    /// How long a command or a read waits for a free connection, and for a server that is starting again.
+    pub acquire_timeout: Duration,
+    /// How long a statement may take, the wait for locks included.
+    pub statement_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 16,
+            acquire_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Opens the store in a database: makes its tables or brings them up to date, and checks that this version may run
+    /// on them. The URL is of the form `postgres://user:password@host:port/database`; what it leaves out is taken from
+    /// the variables that PostgreSQL's own programs read (`PGHOST`, …).
+    ///
+    /// # Errors
+    /// [`OpenError`], in words for the operator.
+    pub async fn open(url: &str, options: Options) -> Result<Arc<Self>, OpenError> {
+        let connect = PgConnectOptions::from_str(url)
+            .map_err(OpenError::Url)?
+            .application_name("olmstead")
+            .options(settings(&options));
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections.max(2))
+            .acquire_timeout(options.acquire_timeout)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // An operator may wait for standbys, too, but not for nothing at all.
+                    let durable = "SELECT set_config('synchronous_commit', 'on', false) \
+                                   WHERE current_setting('synchronous_commit') = 'off'";
+                    sqlx::query(durable).fetch_optional(&mut *connection).await.map(drop)
+                })
+            })
+            .connect_with(connect.clone())
+            .await
+            .map_err(OpenError::Connect)?;
+        check_server(&pool).await?;
+        schema::bring_up_to_date(&pool).await?;
+        epoch::begin(&pool).await?;
+        let stream = Stream::start(&pool, connect).await?;
+        Ok(Arc::new(Self::new(pool, stream, options.acquire_timeout)))
+    }
+}
+
+/// What each connection asks of the server.
+fn settings(options: &Options) -> Vec<(&'static str, String)> {
+    let timeout = options.statement_timeout.as_millis();
+    vec![
+        ("statement_timeout", timeout.to_string()),
+        // A lock is waited for less long than a statement may take, so that the one who holds it is not blamed.
+        ("lock_timeout", (timeout / 2).max(1).to_string()),
+        // A transaction of a node that hangs holds back the horizon of all.
+        ("idle_in_transaction_session_timeout", timeout.to_string()),
+        // Statements are small: compiling them costs more than it saves.
+        ("jit", "off".to_owned()),
+    ]
+}
+
+async fn check_server(pool: &PgPool) -> Result<(), OpenError> {
+    let row = sqlx::query(
+        "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name,
+             current_setting('server_encoding') AS encoding",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(OpenError::Connect)?;
+    let number: i32 = row.try_get("number").map_err(OpenError::Connect)?;
+    if number < OLDEST_SERVER {
+        return Err(OpenError::TooOld { found: row.try_get("name").map_err(OpenError::Connect)? });
+    }
+    let encoding: String = row.try_get("encoding").map_err(OpenError::Connect)?;
+    if encoding == "UTF8" { Ok(()) } else { Err(OpenError::Encoding { found: encoding }) }
+}

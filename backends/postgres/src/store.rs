@@ -1,0 +1,282 @@
+//! The store: running commands and reads on it, and running them again where that is safe.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use olmstead_domain::position::Position;
+use olmstead_storage::{Result, Storage, StorageError};
+use rand::Rng as _;
+use sqlx::{PgConnection, Postgres, Row as _, SqlSafeStr as _, SqlStr, Transaction, pool::PoolConnection, postgres::PgPool};
+
+use crate::{
+    command::{Command, Ended},
+    epoch,
+    error::{Done, Failure},
+    locks::Locks,
+    rows::place,
+    stream::Stream,
+};
+
+/// A command that stood in the way of others is run this often at most.
+const TRIES: u32 = 20;
+
+/// A store in a PostgreSQL database, shared with all other nodes on it.
+///
+/// Dropping it ends its background tasks; the database needs nothing of the kind.
+pub struct PostgresStore {
+    pool: PgPool,
+    stream: Stream,
+    /// How long a server that is starting again is waited for.
+    patience: Duration,
+}
+
+/// Counts how often something was tried, and decides whether to try again.
+pub(crate) struct Attempts {
+    tries: u32,
+    until: Instant,
+}
+
+/// Runs a command: begins a transaction under locks, does the work, commits, and waits until the horizon has passed it.
+/// The work is an expression of [`Done`] that may use `?`; it is run again when others stood in the way, or when the
+/// connection was lost before the commit.
+macro_rules! command {
+    ($store:expr, $locks:expr, |$command:ident| $work:expr) => {{
+        let (store, locks) = ($store, $locks);
+        let mut attempts = store.attempts();
+        loop {
+            let tried: $crate::error::Done<_> = async {
+                let mut $command = store.begin(&locks).await?;
+                let worked: $crate::error::Done<_> = $work;
+                let answer = worked?;
+                store.finish($command).await?;
+                Ok(answer)
+            }
+            .await;
+            match tried {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => {
+                    if let Err(error) = store.again(&mut attempts, failure).await {
+                        break Err(error);
+                    }
+                }
+            }
+        }
+    }};
+}
+
+/// Runs a read of one statement, or of several that need not agree with each other; again when the connection was lost.
+macro_rules! read {
+    ($store:expr, |$connection:ident| $work:expr) => {{
+        let store = $store;
+        let mut attempts = store.attempts();
+        loop {
+            let tried: $crate::error::Done<_> = async {
+                let mut connection = store.connection().await?;
+                let $connection: &mut sqlx::PgConnection = &mut connection;
+                $work
+            }
+            .await;
+            match tried {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => {
+                    if let Err(error) = store.again(&mut attempts, failure).await {
+                        break Err(error);
+                    }
+                }
+            }
+        }
+    }};
+}
+
+/// Runs a read of several statements in one consistent view; again when the connection was lost.
+macro_rules! view {
+    ($store:expr, |$connection:ident| $work:expr) => {{
+        let store = $store;
+        let mut attempts = store.attempts();
+        loop {
+            let tried: $crate::error::Done<_> = async {
+                let mut transaction = store.begin_view().await?;
+                let answer = {
+                    let $connection: &mut sqlx::PgConnection = &mut transaction;
+                    let worked: $crate::error::Done<_> = $work;
+                    worked?
+                };
+                transaction.commit().await?;
+                Ok(answer)
+            }
+            .await;
+            match tried {
+                Ok(answer) => break Ok(answer),
+                Err(failure) => {
+                    if let Err(error) = store.again(&mut attempts, failure).await {
+                        break Err(error);
+                    }
+                }
+            }
+        }
+    }};
+}
+
+pub(crate) use {command, read, view};
+
+impl PostgresStore {
+    pub(crate) const fn new(pool: PgPool, stream: Stream, patience: Duration) -> Self {
+        Self { pool, stream, patience }
+    }
+
+    /// A connection for a read.
+    pub(crate) async fn connection(&self) -> Done<PoolConnection<Postgres>> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// Begins a command; for the macro `command`.
+    pub(crate) async fn begin(&self, locks: &Locks) -> Done<Command> {
+        Ok(Command::new(self.pool.begin_with(locks.begin()).await?))
+    }
+
+    /// Begins a read in one view; for the macro `view`.
+    pub(crate) async fn begin_view(&self) -> Done<Transaction<'static, Postgres>> {
+        let statement: SqlStr = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into_sql_str();
+        Ok(self.pool.begin_with(statement).await?)
+    }
+
+    /// Ends a command: when this returns it is durable, and below every horizon that is read from now on, by any node.
+    pub(crate) async fn finish(&self, command: Command) -> Done<()> {
+        match command.end().await? {
+            Ended::WithoutTrace | Ended::Committed(None) => Ok(()),
+            Ended::Committed(Some(position)) => self.stream.passed(position).await,
+            Ended::InDoubt(None, lost) => Err(lost),
+            Ended::InDoubt(Some(position), lost) => self.settle(position, lost).await,
+        }
+    }
+
+    /// Finds out what became of a commit whose answer was lost. Only while the base stays is the id surely still that of
+    /// the same transaction.
+    async fn settle(&self, position: Position, lost: Failure) -> Done<()> {
+        let mut attempts = self.attempts();
+        let status: Option<String> = loop {
+            let asked = async {
+                let mut connection = self.connection().await?;
+                let status = sqlx::query_scalar(
+                    "SELECT pg_xact_status(($1 - r.base)::text::xid8) FROM running r JOIN store s USING (epoch, base)
+                     WHERE $1 - r.base BETWEEN 3 AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+                )
+                .bind(place(position))
+                .fetch_optional(&mut *connection)
+                .await?;
+                Ok::<Option<Option<String>>, Failure>(status)
+            };
+            match asked.await {
+                // Its server process has not seen yet that we are gone.
+                Ok(Some(Some(status))) if status == "in progress" => {
+                    let busy = sqlx::Error::Protocol("a commit is still under way".to_owned());
+                    self.again(&mut attempts, Failure::Lost(busy)).await?;
+                }
+                Ok(status) => break status.flatten(),
+                Err(failure) => self.again(&mut attempts, failure).await?,
+            }
+        };
+        match status.as_deref() {
+            Some("committed") => self.stream.passed(position).await,
+            // Nothing was written: to be run again.
+            Some("aborted") => Err(lost),
+            _ => Err(Failure::Final(StorageError::Unavailable {
+                message: "the connection was lost during a commit that may have been done".to_owned(),
+                source: None,
+            })),
+        }
+    }
+
+    /// Begins to count attempts.
+    pub(crate) fn attempts(&self) -> Attempts {
+        Attempts { tries: 0, until: Instant::now() + self.patience }
+    }
+
+    /// After a failure: returns when it is time to try again, or says that there is no point.
+    pub(crate) async fn again(&self, attempts: &mut Attempts, failure: Failure) -> Result<()> {
+        attempts.tries += 1;
+        // Never in step with the others that failed.
+        let pause = |milliseconds: u64| {
+            Duration::from_micros(rand::rng().random_range(milliseconds * 500..=milliseconds * 1_500))
+        };
+        match failure {
+            Failure::Again(error) if attempts.tries < TRIES => {
+                tracing::debug!(%error, "running a command again");
+                tokio::time::sleep(pause(u64::from(attempts.tries))).await;
+                Ok(())
+            }
+            Failure::Lost(error) if Instant::now() < attempts.until && !self.pool.is_closed() => {
+                tracing::debug!(%error, "connecting again");
+                tokio::time::sleep(pause(u64::from(attempts.tries.min(10)) * 20)).await;
+                Ok(())
+            }
+            Failure::NotRunning if Instant::now() < attempts.until => {
+                match epoch::begin(&self.pool).await {
+                    Ok(()) => {}
+                    Err(failure @ Failure::Final(_)) => return Err(failure.into()),
+                    Err(_) => tokio::time::sleep(pause(100)).await,
+                }
+                Ok(())
+            }
+            failure => Err(failure.into()),
+        }
+    }
+
+    pub(crate) const fn stream(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+async fn signing_key(connection: &mut PgConnection, fresh: &([u8; 32], String)) -> Done<([u8; 32], String)> {
+    let row = sqlx::query(
+        "UPDATE store SET signing_key = coalesce(signing_key, $1),
+             signing_key_version = CASE WHEN signing_key IS NULL THEN $2 ELSE signing_key_version END
+         RETURNING signing_key, signing_key_version",
+    )
+    .bind(fresh.0.as_slice())
+    .bind(&fresh.1)
+    .fetch_optional(connection)
+    .await?
+    .ok_or_else(epoch::no_facts)?;
+    let seed: Vec<u8> = row.try_get("signing_key")?;
+    let seed = <[u8; 32]>::try_from(seed).map_err(|_| StorageError::damaged("the signing key has another length"))?;
+    Ok((seed, row.try_get("signing_key_version")?))
+}
+
+async fn server_name(connection: &mut PgConnection, name: &str) -> Done<String> {
+    sqlx::query_scalar("UPDATE store SET server_name = coalesce(server_name, $1) RETURNING server_name")
+        .bind(name)
+        .fetch_optional(connection)
+        .await?
+        .ok_or_else(epoch::no_facts)
+}
+
+#[async_trait]
+impl Storage for PostgresStore {
+    fn engine(&self) -> &'static str {
+        "postgres"
+    }
+
+    async fn signing_key(&self, fresh: ([u8; 32], String)) -> Result<([u8; 32], String)> {
+        command!(self, Locks::new(), |command| signing_key(command.sql(), &fresh).await)
+    }
+
+    async fn server_name(&self, name: &str) -> Result<String> {
+        command!(self, Locks::new(), |command| server_name(command.sql(), name).await)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let answer = async {
+            let mut connection = self.connection().await?;
+            Ok::<_, Failure>(sqlx::query("SELECT 1").execute(&mut *connection).await?)
+        };
+        answer.await.map(drop).map_err(StorageError::from)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.stream.end().await;
+        self.pool.close().await;
+        Ok(())
+    }
+}
+

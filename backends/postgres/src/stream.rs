@@ -1,0 +1,266 @@
+//! Following the horizon, and telling other nodes that there is something to follow.
+//!
+//! One task asks for the horizon as long as a command of this node waits for it: the questions of all that wait are one.
+//! Another says to all nodes that something was committed, at most once in ten milliseconds, because a notification in
+//! each transaction would make commits wait for each other. A third hears what other nodes say. What is said is only a
+//! hint: whoever waits also reads the horizon from time to time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use olmstead_domain::position::Position;
+use olmstead_storage::StorageError;
+use sqlx::{
+    Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgListener, PgPool},
+};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use crate::{
+    OpenError, changes, epoch,
+    error::{Done, Failure},
+};
+
+/// The channel that all nodes on a database share.
+const CHANNEL: &str = "olmstead_changes";
+
+/// The least time between two notifications of a node.
+const NOTIFY_EVERY: Duration = Duration::from_millis(10);
+
+/// How often the log of changes is pruned and the reached position noted.
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+
+/// How many positions the log of changes reaches back. Whoever asks further is told that everything may have changed.
+const REMEMBERED: i64 = 200_000;
+
+/// How many rows are pruned at once: the transaction holds back the horizon while it runs.
+const PRUNED: i64 = 2_000;
+
+/// How long to wait before asking the horizon again that has not passed yet, after the first time.
+const PAUSES: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_micros(200),
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+];
+
+/// How long a command waits for the horizon to pass it. Longer than the timeouts of our own transactions; what takes so
+/// long is something else on the server that writes.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long to wait before connecting again.
+const RECONNECT: Duration = Duration::from_millis(100);
+
+/// What commands and tasks share.
+struct Shared {
+    /// The greatest horizon this node has seen.
+    hint: watch::Sender<Position>,
+    /// The greatest position that a command of this node waits to be passed.
+    wanted: AtomicU64,
+    /// Somebody waits for a horizon, or another node said something.
+    ask: Notify,
+    /// This node has committed something that others do not know of.
+    tell: Notify,
+}
+
+/// A node's view of the stream of changes.
+pub(crate) struct Stream {
+    shared: Arc<Shared>,
+    tasks: tokio::sync::Mutex<JoinSet<()>>,
+}
+
+impl Stream {
+    /// Connects and starts the tasks.
+    pub(crate) async fn start(pool: &PgPool, connect: PgConnectOptions) -> Result<Self, OpenError> {
+        let mut first = PgConnection::connect_with(&connect).await.map_err(OpenError::Connect)?;
+        let horizon = changes::horizon(&mut first).await?.position;
+        let shared = Arc::new(Shared {
+            hint: watch::Sender::new(horizon),
+            wanted: AtomicU64::new(0),
+            ask: Notify::new(),
+            tell: Notify::new(),
+        });
+        let mut listener = PgListener::connect_with(pool).await.map_err(OpenError::Connect)?;
+        // The listener has its connection from the pool and keeps it.
+        listener.ignore_pool_close_event(true);
+        listener.listen(CHANNEL).await.map_err(OpenError::Connect)?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(follow(Arc::clone(&shared), connect.clone(), first));
+        tasks.spawn(tell(Arc::clone(&shared), connect));
+        tasks.spawn(hear(Arc::clone(&shared), listener));
+        tasks.spawn(tidy(pool.clone()));
+        Ok(Self { shared, tasks: tokio::sync::Mutex::new(tasks) })
+    }
+
+    /// Waits until the horizon has passed a position that was committed by this node.
+    pub(crate) async fn passed(&self, position: Position) -> Done<()> {
+        self.shared.tell.notify_one();
+        let mut hint = self.shared.hint.subscribe();
+        self.shared.wanted.fetch_max(position.next().0, Ordering::SeqCst);
+        self.shared.ask.notify_one();
+        match timeout(PATIENCE, hint.wait_for(|horizon| *horizon > position)).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Failure::Final(StorageError::Unavailable {
+                message: "what was committed is held back by another transaction".to_owned(),
+                source: None,
+            })),
+        }
+    }
+
+    /// Notes a horizon that was read elsewhere.
+    pub(crate) fn saw(&self, horizon: Position) {
+        self.shared.saw(horizon);
+    }
+
+    /// Fires when the horizon moved.
+    pub(crate) fn hint(&self) -> watch::Receiver<Position> {
+        self.shared.hint.subscribe()
+    }
+
+    /// Ends the tasks.
+    pub(crate) async fn end(&self) {
+        self.tasks.lock().await.shutdown().await;
+    }
+}
+
+impl Shared {
+    fn saw(&self, horizon: Position) {
+        self.hint.send_if_modified(|known| {
+            let moved = horizon > *known;
+            *known = horizon.max(*known);
+            moved
+        });
+    }
+
+    /// Asks until nobody waits for more.
+    async fn ask(&self, connection: &mut PgConnection) -> Done<()> {
+        let mut pauses = PAUSES.iter();
+        let mut pause = Duration::ZERO;
+        loop {
+            let horizon = changes::horizon(connection).await?.position;
+            self.saw(horizon);
+            if horizon.0 >= self.wanted.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            pause = pauses.next().copied().unwrap_or(pause);
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Reads the horizon whenever somebody asks.
+async fn follow(shared: Arc<Shared>, connect: PgConnectOptions, first: PgConnection) {
+    let mut connection = first;
+    loop {
+        shared.ask.notified().await;
+        while let Err(failure) = shared.ask(&mut connection).await {
+            match failure {
+                Failure::NotRunning => {
+                    if let Err(failure) = epoch::begin_on(&mut connection).await {
+                        tracing::warn!(?failure, "the store cannot be opened anew");
+                        sleep(RECONNECT).await;
+                    }
+                }
+                failure => {
+                    tracing::debug!(?failure, "the horizon cannot be read");
+                    connection = reconnect(&connect).await;
+                }
+            }
+        }
+    }
+}
+
+/// Tells other nodes.
+async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
+    // A notification need not be durable.
+    let connect = connect.options([("synchronous_commit", "off")]);
+    let mut connection = reconnect(&connect).await;
+    loop {
+        shared.tell.notified().await;
+        let next = Instant::now() + NOTIFY_EVERY;
+        while let Err(error) =
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut connection).await
+        {
+            tracing::debug!(%error, "other nodes cannot be told");
+            connection = reconnect(&connect).await;
+        }
+        sleep_until(next).await;
+    }
+}
+
+/// Hears other nodes, and this one.
+async fn hear(shared: Arc<Shared>, mut listener: PgListener) {
+    loop {
+        // Without a connection nothing was heard, which is a reason to ask, too.
+        if let Err(error) = listener.try_recv().await {
+            tracing::debug!(%error, "other nodes cannot be heard");
+            sleep(RECONNECT).await;
+        }
+        shared.ask.notify_one();
+    }
+}
+
+/// Prunes the log of changes and notes how far positions have come. All nodes do; one at a time does something.
+async fn tidy(pool: PgPool) {
+    let mut ticks = interval(TIDY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(failure) = tidy_once(&pool).await {
+            tracing::debug!(?failure, "the log of changes was not pruned");
+        }
+    }
+}
+
+async fn tidy_once(pool: &PgPool) -> Done<()> {
+    loop {
+        let mut transaction = pool.begin().await?;
+        let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('olmstead tidy'))")
+            .fetch_one(&mut *transaction)
+            .await?;
+        if !alone {
+            return Ok(());
+        }
+        epoch::note_reached(&mut transaction).await?;
+        let pruned = sqlx::query(
+            "WITH bound AS (
+                 SELECT max(position) AS position FROM (
+                     SELECT position FROM change_log WHERE position < horizon_now() - $1 ORDER BY position LIMIT $2
+                 ) oldest
+             ), floor AS (
+                 UPDATE change_floor f SET position = b.position + 1 FROM bound b WHERE b.position IS NOT NULL
+             )
+             DELETE FROM change_log c USING bound b WHERE c.position <= b.position",
+        )
+        .bind(REMEMBERED)
+        .bind(PRUNED)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        if pruned < PRUNED.unsigned_abs() {
+            return Ok(());
+        }
+    }
+}
+
+/// Connects, however long it takes.
+async fn reconnect(connect: &PgConnectOptions) -> PgConnection {
+    loop {
+        match PgConnection::connect_with(connect).await {
+            Ok(connection) => return connection,
+            Err(error) => tracing::debug!(%error, "PostgreSQL cannot be reached"),
+        }
+        sleep(RECONNECT).await;
+    }
+}
