@@ -4,13 +4,17 @@
 
 mod args;
 mod clients;
+mod engines;
 mod env;
+mod features;
 mod manifest;
 mod postgres;
 mod process;
 mod serve;
+mod server;
 mod setup;
 mod steps;
+mod suite;
 mod test;
 mod tidy;
 
@@ -25,10 +29,13 @@ const HELP: &str = "\
 cargo xtask <command>
 
   setup                       install what builds and tests need (apt-get as root, else the line to run)
-  serve [--release] [-- ARGS] build Olmstead and run it here: RocksDB in ./olmstead-data, server name
-                              localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`
+  serve [--release] [--engine NAME] [-- ARGS]
+                              build Olmstead and run it here: RocksDB in ./olmstead-data, server name
+                              localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`;
+                              with `--engine postgres` on a PostgreSQL of its own in ./olmstead-data-postgres
   test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
-                              everything CI runs; a FILTER runs only the tests with it in their name
+                              everything CI runs, on every engine (rocksdb, postgres) or the named one;
+                              a FILTER runs only the tests with it in their name
                               steps: fmt, clippy, features, test, tidy, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths

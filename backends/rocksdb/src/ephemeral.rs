@@ -352,7 +352,7 @@ impl Ephemeral for RocksStore {
 
     async fn end_syncing(&self, now: u64) -> Result<usize> {
         let ended: Vec<OwnedUserId> =
-            self.read(move |view| ended(view, Table::SyncingEnd, now, Parts::id::<OwnedUserId>)).await?;
+            self.read(move |view| ended(view, Table::SyncingEnd, now, |parts| parts.id::<OwnedUserId>())).await?;
         if ended.is_empty() {
             return Ok(0);
         }

@@ -84,21 +84,22 @@ impl Cluster {
     /// See [`ClusterError`]; when the server does not start, the error has the end of its log.
     pub fn start(options: &Options) -> Result<Self, ClusterError> {
         let binaries = Binaries::find()?;
+        let port = if options.tcp { free_port().map_err(|e| ClusterError::File("127.0.0.1".into(), e))? } else { PORT };
         home::sweep(&binaries);
         let (home, lock) = Home::create()?;
-        let data = home.data(options.data.as_deref())?;
+        let data = home.data(options.data.as_deref()).inspect_err(|_| home.remove())?;
         if is_running(&binaries, &home, &data) {
             home.remove();
             return Err(ClusterError::InUse(data));
         }
-        let port = if options.tcp { free_port().map_err(|e| ClusterError::File("127.0.0.1".into(), e))? } else { PORT };
         // From here on the directory goes away, whatever happens.
         let mode = if options.data.is_some() { Shutdown::Fast } else { Shutdown::Immediate };
         let mut keeper = program("sh", home.user());
         keeper.args(["-c", KEEPER, "sh"]).arg(binaries.path("pg_ctl")).arg(&data).arg(mode.mode()).arg(home.path());
         // In a process group of its own: a Ctrl-C in the terminal is not for it. It holds the lock as its output.
         keeper.current_dir(home.path()).process_group(0).stdin(Stdio::piped()).stdout(lock).stderr(Stdio::null());
-        let keeper = Keeper(keeper.spawn().map_err(|e| ClusterError::Program("sh".into(), e))?);
+        let keeper = keeper.spawn().inspect_err(|_| home.remove());
+        let keeper = Keeper(keeper.map_err(|e| ClusterError::Program("sh".into(), e))?);
         let cluster = Self { binaries, home, data, port, tcp: options.tcp, keeper };
         if !cluster.data.join("PG_VERSION").exists() {
             cluster.create(options)?;

@@ -13,6 +13,8 @@ pub enum ClusterError {
     NoDirectory,
     /// The data that is to be kept belongs to a server that runs.
     InUse(PathBuf),
+    /// The user whom root runs PostgreSQL as cannot get to the directory for the data.
+    Unreachable(PathBuf),
     /// A file or directory cannot be used.
     File(PathBuf, io::Error),
     /// A program could not be run.
@@ -39,6 +41,14 @@ impl fmt::Display for ClusterError {
                 )
             }
             Self::InUse(path) => write!(f, "{}: another PostgreSQL runs on this data", path.display()),
+            Self::Unreachable(path) => {
+                write!(
+                    f,
+                    "{}: root runs PostgreSQL as another user, who cannot get there; put it where all users may enter, \
+                     or run this as another user than root",
+                    path.display()
+                )
+            }
             Self::File(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Program(path, error) => write!(f, "cannot run {}: {error}", path.display()),
             Self::Failed(what, output) => write!(f, "cannot {what}:\n{output}"),

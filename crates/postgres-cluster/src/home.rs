@@ -75,6 +75,9 @@ impl Home {
         };
         let failed = |e| ClusterError::File(kept.to_owned(), e);
         let kept = std::path::absolute(kept).map_err(failed)?;
+        if self.user.is_some() && !kept.ancestors().skip(1).all(|above| allows(above, 0o001)) {
+            return Err(ClusterError::Unreachable(kept));
+        }
         match DirBuilder::new().mode(0o700).create(&kept) {
             Ok(()) => self.give(&kept)?,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -111,8 +114,12 @@ fn base() -> Result<PathBuf, ClusterError> {
 
 /// Whether everybody can write here, and enter all directories above.
 fn is_open(path: &Path) -> bool {
-    let allows = |path: &Path, bits: u32| fs::metadata(path).is_ok_and(|metadata| metadata.mode() & bits == bits);
     path.is_absolute() && allows(path, 0o003) && path.ancestors().all(|above| allows(above, 0o001))
+}
+
+/// Whether everybody has these permissions.
+fn allows(path: &Path, bits: u32) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.mode() & bits == bits)
 }
 
 /// Stops the servers that nobody looks after any more, and deletes their directories.

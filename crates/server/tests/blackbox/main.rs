@@ -8,5 +8,6 @@
 mod e2ee;
 mod harness;
 mod olm;
+mod processes;
 mod rooms;
 mod rules;

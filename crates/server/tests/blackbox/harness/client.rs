@@ -35,6 +35,11 @@ impl Client {
         &self.server
     }
 
+    /// The same device, with its requests sent to another node.
+    pub fn via(&self, node: &Server) -> Self {
+        Self { server: node.clone(), ..self.clone() }
+    }
+
     pub fn user_id(&self) -> &str {
         &self.user_id
     }
