@@ -1,14 +1,20 @@
 //! The project's one tool, reached as `cargo xtask <command>`: set-up, a development server, everything CI
-//! runs, and the project's own checks. It has no dependencies, so that it compiles in seconds.
+//! runs, and the project's own checks. Nothing of it is from outside of this
+//! repository, so that it compiles in seconds.
 
 mod args;
 mod clients;
+mod engines;
 mod env;
+mod features;
 mod manifest;
+mod postgres;
 mod process;
 mod serve;
+mod server;
 mod setup;
 mod steps;
+mod suite;
 mod test;
 mod tidy;
 
@@ -23,11 +29,15 @@ const HELP: &str = "\
 cargo xtask <command>
 
   setup                       install what builds and tests need (apt-get as root, else the line to run)
-  serve [--release] [-- ARGS] build Olmstead and run it here: RocksDB in ./olmstead-data, server name
-                              localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`
+  serve [--release] [--engine NAME] [-- ARGS]
+                              build Olmstead and run it here: RocksDB in ./olmstead-data, server name
+                              localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`;
+                              with `--engine postgres` on a PostgreSQL of its own in ./olmstead-data-postgres
   test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
-                              everything CI runs; a FILTER runs only the tests with it in their name
+                              everything CI runs, on every engine (rocksdb, postgres) or the named one;
+                              a FILTER runs only the tests with it in their name
                               steps: fmt, clippy, features, test, tidy, clients
+  postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
   cargo ARGS                  cargo itself, building where all of the above build
@@ -56,6 +66,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("serve") => serve::run(args),
         Some("test") => test::run(args),
+        Some("postgres") => postgres::run(args),
         Some("tidy") => {
             args.finish()?;
             tidy::run()
@@ -73,8 +84,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(other) => {
-            Err(format!("there is no command `{other}`; there are setup, serve, test, tidy, bench, cargo and help"))
-        }
+        Some(other) => Err(format!(
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, bench, cargo and help"
+        )),
     }
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Failure;
+use crate::engines::FEATURES;
 use crate::env::{root, target_dir};
 
 /// How often a condition outside of this process is looked at.
@@ -14,7 +15,7 @@ pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// Built next to the binary: it makes cargo unify features over the whole workspace and its dev-dependencies,
 /// as `cargo test --workspace` does. Without it, `serve` could compile RocksDB a second time.
-const UNIFY: [&str; 2] = ["--example", "unify-features"];
+pub(crate) const UNIFY: [&str; 2] = ["--example", "unify-features"];
 
 /// A command in the repository's root with no terminal input.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
@@ -44,13 +45,13 @@ pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Comma
     Ok(command)
 }
 
-/// The command that builds the `olmstead` binary.
+/// The command that builds the `olmstead` binary, with all engines.
 ///
 /// # Errors
 /// If the target directory cannot be made.
 pub(crate) fn build_olmstead(release: bool) -> Result<Command, Failure> {
     let mut cargo = cargo(["build", "--workspace", "--bin", "olmstead"])?;
-    cargo.args(UNIFY).args(release.then_some("--release"));
+    cargo.args(UNIFY).args(FEATURES).args(release.then_some("--release"));
     Ok(cargo)
 }
 

@@ -3,10 +3,14 @@
 use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use olmstead_postgres_cluster::{Cluster, Options};
 
 use crate::Failure;
 use crate::args::{Args, split_option};
+use crate::engines::Engine;
 use crate::manifest;
 use crate::process::{build_olmstead, check, olmstead_binary, rocksdb_is_built};
 use crate::setup::{self, Needs};
@@ -16,11 +20,13 @@ const LISTEN: &str = "127.0.0.1:8008";
 /// Builds the server and becomes it, so that signals reach it directly.
 pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     let mut release = false;
+    let mut engine = None;
     let mut server_args = Vec::new();
     while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--release" => release = true,
-            "--" => {
+        match split_option(&arg) {
+            ("--release", None) => release = true,
+            (name @ "--engine", inline) => engine = Some(Engine::parse(&args.value(name, inline)?)?),
+            ("--", None) => {
                 server_args = args.rest();
                 break;
             }
@@ -31,7 +37,11 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     }
     let configured = configured_keys(&server_args)?;
 
-    setup::run(Needs::build())?;
+    let is_set =
+        |key: &str| env::var_os(variable(key)).is_some() || configured.iter().any(|configured| covers(configured, key));
+    let own_cluster = engine == Some(Engine::Postgres) && !is_set("storage.url");
+
+    setup::run(if own_cluster { Needs::postgres() } else { Needs::build() })?;
     if !rocksdb_is_built(release) {
         println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
@@ -41,12 +51,22 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     server.arg("serve").args(&server_args);
     let mut listens_here = false;
     for (key, value) in defaults() {
-        let variable = variable(key);
-        if env::var_os(&variable).is_some() || configured.iter().any(|set| covers(set, key)) {
+        if is_set(key) {
             continue;
         }
         listens_here |= key == "listen";
-        server.env(variable, value);
+        server.env(variable(key), value);
+    }
+    if let Some(engine) = engine {
+        server.env(variable("storage.engine"), engine.name());
+    }
+    if own_cluster {
+        let options =
+            Options { durable: true, data: Some(data_directory("olmstead-data-postgres")), ..Options::default() };
+        let cluster = Cluster::start(&options).map_err(|e| e.to_string())?;
+        server.env(variable("storage.url"), cluster.url("postgres"));
+        // The server never reads its input, but as long as it has it, PostgreSQL runs.
+        server.stdin(cluster.into_leash().map_or_else(Stdio::null, Stdio::from));
     }
     if listens_here {
         announce();
@@ -57,9 +77,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
 
 /// What a development server gets unless the environment or the configuration file says otherwise.
 fn defaults() -> [(&'static str, String); 5] {
-    let here = env::current_dir().unwrap_or_default();
-    let root = crate::env::root();
-    let data = if here == root { "./olmstead-data".into() } else { root.join("olmstead-data") };
+    let data = data_directory("olmstead-data");
     [
         ("server_name", "localhost".to_owned()),
         ("listen", format!("[\"{LISTEN}\"]")),
@@ -67,6 +85,13 @@ fn defaults() -> [(&'static str, String); 5] {
         ("storage.path", data.display().to_string()),
         ("registration.mode", "open".to_owned()),
     ]
+}
+
+/// A directory in the repository's root; relative where that is shorter.
+fn data_directory(name: &str) -> PathBuf {
+    let here = env::current_dir().unwrap_or_default();
+    let root = crate::env::root();
+    if here == root { Path::new(".").join(name) } else { root.join(name) }
 }
 
 /// The environment variable of a configuration key.

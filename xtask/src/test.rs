@@ -3,30 +3,33 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use olmstead_postgres_cluster::Cluster;
+
 use crate::Failure;
 use crate::args::{Args, split_option};
-use crate::process::{capture, cargo, check, describe, rocksdb_is_built};
+use crate::engines::{Engine, FEATURES};
+use crate::process::{cargo, check, describe, rocksdb_is_built};
+use crate::server::Data;
 use crate::setup::{self, Needs};
 use crate::steps::Step;
-use crate::{clients, tidy};
-
-const ENGINES: [&str; 1] = ["rocksdb"];
+use crate::suite::{self, Suite};
+use crate::{clients, features, postgres, tidy};
 
 /// What `test` was asked to do.
 #[derive(Debug, PartialEq)]
 struct Plan {
-    engine: String,
+    engines: Vec<Engine>,
     steps: Vec<Step>,
     filter: Option<String>,
 }
 
 impl Plan {
     fn parse(mut args: Args) -> Result<Self, Failure> {
-        let (mut engine, mut filter) = (ENGINES[0].to_owned(), None);
+        let (mut engines, mut filter) = (Vec::new(), None);
         let (mut only, mut skip) = (Vec::new(), Vec::new());
         while let Some(arg) = args.next() {
             match split_option(&arg) {
-                (name @ "--engine", inline) => engine = args.value(name, inline)?,
+                (name @ "--engine", inline) => engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--only", inline) => only.extend(Step::parse_list(&args.value(name, inline)?)?),
                 (name @ "--skip", inline) => skip.extend(Step::parse_list(&args.value(name, inline)?)?),
                 (option, _) if option.starts_with('-') => {
@@ -36,38 +39,62 @@ impl Plan {
                 _ => filter = Some(arg),
             }
         }
-        if !ENGINES.contains(&engine.as_str()) {
-            return Err(format!("there is no engine `{engine}`; there are {}", ENGINES.join(", ")));
-        }
+        let engines = Engine::ALL.into_iter().filter(|engine| engines.is_empty() || engines.contains(engine));
         let steps = Step::choose(&only, &skip, filter.is_some());
-        Ok(Self { engine, steps, filter })
+        Ok(Self { engines: engines.collect(), steps, filter })
+    }
+
+    /// The parts of a step, and the engine that each is about.
+    fn parts(&self, step: Step) -> Vec<Option<Engine>> {
+        let on_each = self.engines.iter().copied().map(Some);
+        match step {
+            Step::Test => std::iter::once(None).chain(on_each).collect(),
+            Step::Clients => on_each.collect(),
+            _ => vec![None],
+        }
+    }
+
+    fn uses_postgres(&self) -> bool {
+        let uses = |step: &Step| matches!(step, Step::Features | Step::Test | Step::Clients);
+        self.engines.contains(&Engine::Postgres) && self.steps.iter().any(uses)
     }
 }
 
 struct Report {
-    step: Step,
+    name: String,
     took: Duration,
     result: Result<(), Failure>,
+}
+
+/// What several parts use.
+struct Session {
+    plan: Plan,
+    suite: Option<Suite>,
+    /// With its URL. It goes with this process, however that ends.
+    cluster: Option<(Cluster, String)>,
 }
 
 /// Runs the chosen steps, all of them even when one fails.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.steps.contains(&Step::Clients)))?;
+    setup::run(Needs::test(plan.uses_postgres(), plan.steps.contains(&Step::Clients)))?;
     if !rocksdb_is_built(false) && plan.steps.iter().any(|step| needs_rocksdb(*step)) {
         println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
+    let parts: Vec<_> =
+        plan.steps.iter().flat_map(|&step| plan.parts(step).into_iter().map(move |engine| (step, engine))).collect();
+    let mut session = Session { plan, suite: None, cluster: None };
     let mut reports = Vec::new();
-    for &step in &plan.steps {
-        println!("\n=== {} ===", step.name());
+    for (step, engine) in parts {
+        let name =
+            engine.map_or_else(|| step.name().to_owned(), |engine| format!("{} on {}", step.name(), engine.name()));
+        println!("\n=== {name} ===");
         let start = Instant::now();
-        let result = run_step(step, &plan);
-        let report = Report { step, took: start.elapsed(), result };
+        let result = session.run(step, engine);
+        let report = Report { name, took: start.elapsed(), result };
         match &report.result {
-            Ok(()) => println!("=== {} passed in {} ===", step.name(), pretty(report.took)),
-            Err(failure) => {
-                println!("=== {} FAILED in {}: {failure} ===", step.name(), pretty(report.took));
-            }
+            Ok(()) => println!("=== {} passed in {} ===", report.name, pretty(report.took)),
+            Err(failure) => println!("=== {} FAILED in {}: {failure} ===", report.name, pretty(report.took)),
         }
         // The children write on the same stream.
         let _ = std::io::stdout().flush();
@@ -75,7 +102,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     }
     println!("\n{}", summary(&reports));
     let failed: Vec<&str> =
-        reports.iter().filter(|report| report.result.is_err()).map(|report| report.step.name()).collect();
+        reports.iter().filter(|report| report.result.is_err()).map(|report| report.name.as_str()).collect();
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
 }
 
@@ -83,18 +110,62 @@ fn needs_rocksdb(step: Step) -> bool {
     matches!(step, Step::Clippy | Step::Test | Step::Clients)
 }
 
-fn run_step(step: Step, plan: &Plan) -> Result<(), Failure> {
-    match step {
-        Step::Fmt => shown(&["fmt", "--all", "--check"]),
-        Step::Clippy => shown(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        Step::Features => features(),
-        Step::Test => {
-            let mut args = vec!["test", "--workspace", "--no-fail-fast"];
-            args.extend(plan.filter.as_deref());
-            shown(&args)
+impl Session {
+    fn run(&mut self, step: Step, engine: Option<Engine>) -> Result<(), Failure> {
+        let filter = self.plan.filter.clone();
+        let filter = filter.as_deref();
+        match (step, engine) {
+            (Step::Fmt, _) => shown(&["fmt", "--all", "--check"]),
+            (Step::Clippy, _) => {
+                let mut args = vec!["clippy", "--workspace", "--all-targets"];
+                args.extend(FEATURES);
+                args.extend(["--", "-D", "warnings"]);
+                shown(&args)
+            }
+            (Step::Features, _) => {
+                features::resolve()?;
+                match self.cluster_for(Engine::Postgres)? {
+                    Some(url) => features::postgres_only(&url),
+                    None => Ok(()),
+                }
+            }
+            (Step::Tidy, _) => tidy::run(),
+            (Step::Test, None) => self.build()?.run_common(filter),
+            (Step::Test, Some(engine)) => {
+                let url = self.cluster_for(engine)?;
+                self.build()?.run_on(engine, url.as_deref(), filter)
+            }
+            (Step::Clients, _) => {
+                let engine = engine.unwrap_or(Engine::ALL[0]);
+                clients::prepare()?;
+                let data = match self.cluster_for(engine)? {
+                    Some(url) => Data::database(&url)?,
+                    None => Data::Directory,
+                };
+                clients::run(&data, filter)
+            }
         }
-        Step::Tidy => tidy::run(),
-        Step::Clients => clients::run(&plan.engine, plan.filter.as_deref()),
+    }
+
+    /// The tests, built when they are first asked for.
+    fn build(&mut self) -> Result<&Suite, Failure> {
+        let suite = match self.suite.take() {
+            Some(suite) => suite,
+            None => suite::build()?,
+        };
+        Ok(self.suite.insert(suite))
+    }
+
+    /// The URL of PostgreSQL, if the engine needs it and was chosen; started when it is first asked for.
+    fn cluster_for(&mut self, engine: Engine) -> Result<Option<String>, Failure> {
+        if engine != Engine::Postgres || !self.plan.engines.contains(&engine) {
+            return Ok(None);
+        }
+        let cluster = match self.cluster.take() {
+            Some(cluster) => cluster,
+            None => postgres::test_cluster()?,
+        };
+        Ok(Some(self.cluster.insert(cluster).1.clone()))
     }
 }
 
@@ -105,56 +176,15 @@ fn shown(args: &[&str]) -> Result<(), Failure> {
     check(&mut command)
 }
 
-/// A build without an engine's feature does not know the engine; a build with no engine says so.
-fn features() -> Result<(), Failure> {
-    let mut tree = cargo(["tree", "-p", "olmstead", "--no-default-features", "-e", "normal,build"])?;
-    println!("$ {}", describe(&tree));
-    let (ok, packages, errors) = capture(&mut tree)?;
-    if !ok {
-        return Err(format!("cargo tree failed: {errors}"));
-    }
-    if let Some(line) = packages.lines().find(|line| line.contains("rocksdb")) {
-        return Err(format!(
-            "without the feature `rocksdb` the server still depends on {}",
-            line.trim_start_matches([' ', '│', '├', '└', '─'])
-        ));
-    }
-    println!("no rocksdb without its feature");
-
-    let mut build = cargo(["check", "-p", "olmstead", "--no-default-features", "--lib"])?;
-    println!("$ {} (must fail)", describe(&build));
-    let (ok, _, errors) = capture(&mut build)?;
-    let sentence = no_engine_message(ok, &errors)?;
-    println!("{sentence}");
-    Ok(())
-}
-
-/// The one error of a build with no engine.
-fn no_engine_message(ok: bool, errors: &str) -> Result<&str, Failure> {
-    if ok {
-        return Err("a build with no storage engine must not succeed".to_owned());
-    }
-    let sentences: Vec<&str> = errors
-        .lines()
-        .filter(|line| line.starts_with("error") && !line.starts_with("error: could not compile"))
-        .collect();
-    match sentences.as_slice() {
-        [one] if one.contains("storage engine") && one.contains("rocksdb") => Ok(one),
-        _ => Err(format!(
-            "a build with no engine must stop with one error that says `storage engine` and names the \
-             feature flags; it said:\n{errors}"
-        )),
-    }
-}
-
 fn summary(reports: &[Report]) -> String {
-    let mut text = String::from("step      result  time\n");
+    let width = reports.iter().map(|report| report.name.len()).max().unwrap_or_default().max("total".len());
+    let mut text = format!("{:<width$} result  time\n", "step");
     for report in reports {
         let result = if report.result.is_ok() { "passed" } else { "FAILED" };
-        text.push_str(&format!("{:<9} {result:<7} {}\n", report.step.name(), pretty(report.took)));
+        text.push_str(&format!("{:<width$} {result:<7} {}\n", report.name, pretty(report.took)));
     }
     let total = reports.iter().map(|report| report.took).sum();
-    text.push_str(&format!("{:<9} {:<7} {}", "total", "", pretty(total)));
+    text.push_str(&format!("{:<width$} {:<7} {}", "total", "", pretty(total)));
     text
 }
 
@@ -178,26 +208,30 @@ mod tests {
     #[test]
     fn plans() {
         assert_eq!(parse(&[]).map(|plan| plan.steps), Ok(Step::ALL.to_vec()));
-        let plan = Plan { engine: "rocksdb".to_owned(), steps: vec![Step::Test], filter: Some("claim".to_owned()) };
-        assert_eq!(parse(&["--engine", "rocksdb", "claim"]), Ok(plan));
+        assert_eq!(parse(&[]).map(|plan| plan.engines), Ok(Engine::ALL.to_vec()));
+        let filter = Some("claim".to_owned());
+        let plan = Plan { engines: vec![Engine::Postgres], steps: vec![Step::Test], filter };
+        assert_eq!(parse(&["--engine", "postgres", "claim"]), Ok(plan));
         assert!(parse(&["--engine", "sled"]).is_err());
         assert!(parse(&["--fast"]).is_err());
         assert!(parse(&["one", "two"]).is_err());
     }
 
     #[test]
-    fn durations_are_readable() {
-        assert_eq!(pretty(Duration::from_millis(1230)), "1.2 s");
-        assert_eq!(pretty(Duration::from_secs(125)), "2 min 05 s");
+    fn tests_and_clients_run_on_every_engine() -> Result<(), Failure> {
+        let plan = parse(&[])?;
+        assert_eq!(plan.parts(Step::Tidy), [None]);
+        assert_eq!(plan.parts(Step::Test), [None, Some(Engine::RocksDb), Some(Engine::Postgres)]);
+        assert_eq!(plan.parts(Step::Clients), [Some(Engine::RocksDb), Some(Engine::Postgres)]);
+        assert!(plan.uses_postgres());
+        assert!(!parse(&["--engine=rocksdb"])?.uses_postgres());
+        assert!(!parse(&["--only=fmt,clippy"])?.uses_postgres());
+        Ok(())
     }
 
     #[test]
-    fn a_build_with_no_engine_says_one_sentence() {
-        let good = "error: choose at least one storage engine: enable the feature `rocksdb`\n --> x\n\
-                    error: could not compile `olmstead`";
-        assert!(no_engine_message(false, good).is_ok());
-        assert!(no_engine_message(true, good).is_err());
-        assert!(no_engine_message(false, "error: other\n").is_err());
-        assert!(no_engine_message(false, &format!("{good}\nerror[E0432]: more")).is_err());
+    fn durations_are_readable() {
+        assert_eq!(pretty(Duration::from_millis(1230)), "1.2 s");
+        assert_eq!(pretty(Duration::from_secs(125)), "2 min 05 s");
     }
 }

@@ -1,7 +1,8 @@
 //! Puts a server together from its parts.
 
+#[cfg(feature = "rocksdb")]
+use std::path::{Path, PathBuf};
 use std::{
-    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -20,7 +21,41 @@ use crate::{Config, Server, ServerError, config, run::Ending};
 enum Store {
     #[cfg(feature = "rocksdb")]
     RocksDb(PathBuf),
+    #[cfg(feature = "postgres")]
+    Postgres(config::Secret, olmstead_postgres::Options),
     Given(SharedStorage),
+}
+
+impl Store {
+    fn from_config(config: &config::Storage) -> Result<Self, ServerError> {
+        match config.engine {
+            #[cfg(feature = "rocksdb")]
+            config::EngineName::RocksDb => Ok(Self::RocksDb(config.path.clone())),
+            #[cfg(not(feature = "rocksdb"))]
+            config::EngineName::RocksDb => Err(absent("rocksdb")),
+            #[cfg(feature = "postgres")]
+            config::EngineName::Postgres => {
+                let url = config.url.clone();
+                let url = url.ok_or_else(|| ServerError::Config("storage.url is not set".to_owned()))?;
+                let options = olmstead_postgres::Options {
+                    max_connections: config.max_connections,
+                    statement_timeout: Duration::from_secs(config.statement_timeout_seconds.into()),
+                    ..olmstead_postgres::Options::default()
+                };
+                Ok(Self::Postgres(url, options))
+            }
+            #[cfg(not(feature = "postgres"))]
+            config::EngineName::Postgres => Err(absent("postgres")),
+        }
+    }
+}
+
+/// The error for an engine that was left out of this build.
+#[cfg(not(all(feature = "rocksdb", feature = "postgres")))]
+fn absent(engine: &str) -> ServerError {
+    ServerError::Config(format!(
+        "this build does not have the engine {engine}; it was built without the feature of that name"
+    ))
 }
 
 /// What a server is made of. Begin with [`Server::builder`] or [`ServerBuilder::from_config`].
@@ -74,14 +109,8 @@ impl ServerBuilder {
         for text in &config.trusted_proxies {
             builder = builder.trusted_proxy(text)?;
         }
-        Ok(match config.storage.engine {
-            #[cfg(feature = "rocksdb")]
-            config::EngineName::RocksDb => builder.rocksdb(&config.storage.path),
-            #[cfg(not(feature = "rocksdb"))]
-            config::EngineName::RocksDb => {
-                return Err(ServerError::Config("this build does not have the engine rocksdb".to_owned()));
-            }
-        })
+        builder.store = Some(Store::from_config(&config.storage)?);
+        Ok(builder)
     }
 
     /// Keeps data with RocksDB in this directory.
@@ -89,6 +118,14 @@ impl ServerBuilder {
     #[must_use]
     pub fn rocksdb(mut self, path: impl AsRef<Path>) -> Self {
         self.store = Some(Store::RocksDb(path.as_ref().to_owned()));
+        self
+    }
+
+    /// Keeps data in the PostgreSQL database at this URL, which several servers of the same name may share.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres(mut self, url: impl Into<String>) -> Self {
+        self.store = Some(Store::Postgres(url.into().into(), olmstead_postgres::Options::default()));
         self
     }
 
@@ -167,6 +204,8 @@ impl ServerBuilder {
         let (storage, is_own) = match self.store {
             #[cfg(feature = "rocksdb")]
             Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true),
+            #[cfg(feature = "postgres")]
+            Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true),
             Some(Store::Given(storage)) => (storage, false),
             None => return Err(ServerError::Config("no storage engine was chosen".to_owned())),
         };

@@ -1,6 +1,9 @@
 //! The configuration of the binary: a TOML file, then environment variables over it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use figment::{
     Figment,
@@ -48,6 +51,36 @@ pub struct Storage {
     pub engine: EngineName,
     /// The directory of an embedded engine.
     pub path: PathBuf,
+    /// The URL of the database, for the engine `postgres`; a secret, since it may have a password in it.
+    pub url: Option<Secret>,
+    /// How many connections each node has at most for commands and reads; three more wait for news most of the time.
+    pub max_connections: u32,
+    /// How long one statement may take in the database, in seconds, before it is given up.
+    pub statement_timeout_seconds: u32,
+}
+
+/// A text that is in no log and in no error: `Debug` hides it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// A storage engine.
@@ -56,6 +89,8 @@ pub struct Storage {
 pub enum EngineName {
     /// Embedded RocksDB.
     RocksDb,
+    /// A PostgreSQL database, which several nodes share.
+    Postgres,
 }
 
 /// Who may register.
@@ -140,7 +175,15 @@ impl Default for Config {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { engine: EngineName::RocksDb, path: PathBuf::from("olmstead-data") }
+        // A build with one engine needs no word about it.
+        let engine = if cfg!(feature = "rocksdb") { EngineName::RocksDb } else { EngineName::Postgres };
+        Self {
+            engine,
+            path: PathBuf::from("olmstead-data"),
+            url: None,
+            max_connections: 16,
+            statement_timeout_seconds: 30,
+        }
     }
 }
 
@@ -190,8 +233,7 @@ impl Config {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| ServerError::Config(format!("cannot read {}: {error}", path.display())))?;
             // Parsed on its own first: this parser tells the line of an unknown key or a wrong value.
-            toml::from_str::<Self>(&text)
-                .map_err(|error| ServerError::Config(format!("{}: {error}", path.display())))?;
+            toml::from_str::<Self>(&text).map_err(|error| in_file(path, &text, &error))?;
             figment = figment.merge(Toml::string(&text));
         }
         let environment = Env::prefixed(PREFIX).split("__").filter(|key| {
@@ -216,6 +258,7 @@ impl Config {
         if self.listen.is_empty() {
             return Err(ServerError::Config("listen names no address".to_owned()));
         }
+        self.storage.check()?;
         if self.registration.mode == RegistrationMode::Token
             && self.registration.token.as_deref().unwrap_or("").is_empty()
         {
@@ -225,6 +268,49 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// With fewer, one slow command would hold up all others.
+const FEWEST_CONNECTIONS: u32 = 2;
+/// What PostgreSQL could serve at all, as a guard against slips.
+const MOST_CONNECTIONS: u32 = 1_000;
+/// A statement that takes longer than this will not end well.
+const LONGEST_STATEMENT_SECONDS: u32 = 600;
+
+impl Storage {
+    fn check(&self) -> Result<(), ServerError> {
+        let url = self.url.as_ref().map_or("", Secret::reveal);
+        let refused = match self.engine {
+            EngineName::Postgres if url.is_empty() => {
+                "storage.engine is \"postgres\", but storage.url is not set".to_owned()
+            }
+            EngineName::Postgres if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
+                "storage.url does not begin with postgres://".to_owned()
+            }
+            EngineName::Postgres if !(FEWEST_CONNECTIONS..=MOST_CONNECTIONS).contains(&self.max_connections) => {
+                format!("storage.max_connections is not between {FEWEST_CONNECTIONS} and {MOST_CONNECTIONS}")
+            }
+            EngineName::Postgres if !(1..=LONGEST_STATEMENT_SECONDS).contains(&self.statement_timeout_seconds) => {
+                format!("storage.statement_timeout_seconds is not between 1 and {LONGEST_STATEMENT_SECONDS}")
+            }
+            // Data would silently go elsewhere than its owner thinks.
+            EngineName::RocksDb if !url.is_empty() => {
+                "storage.url is set, but storage.engine is \"rocksdb\"".to_owned()
+            }
+            EngineName::RocksDb if self.path.as_os_str().is_empty() => {
+                "storage.engine is \"rocksdb\", but storage.path is empty".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(ServerError::Config(refused))
+    }
+}
+
+/// What is wrong in the file, and on which line; without the line itself, which may hold a secret.
+fn in_file(path: &Path, text: &str, error: &toml::de::Error) -> ServerError {
+    let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+    let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
+    ServerError::Config(format!("{}{line}: {}", path.display(), error.message()))
 }
 
 /// A list, or one text with commas, as it comes from an environment variable.
@@ -288,6 +374,31 @@ mod tests {
     fn a_token_mode_without_a_token_is_refused() {
         let error = from_file("server_name = \"a\"\n[registration]\nmode = \"token\"\n").unwrap_err().to_string();
         assert!(error.contains("registration.token"), "{error}");
+    }
+
+    #[test]
+    fn each_engine_asks_for_what_it_needs() {
+        let storage = |text: &str| from_file(&format!("server_name = \"a\"\n[storage]\n{text}"));
+        let refused = |text: &str| storage(text).unwrap_err().to_string();
+        let postgres = |text: &str| format!("engine = \"postgres\"\nurl = \"postgres://u:pass@h/db\"\n{text}");
+        assert!(refused("engine = \"postgres\"").contains("storage.url is not set"));
+        assert!(refused("engine = \"postgres\"\nurl = \"mysql://h\"").contains("postgres://"));
+        assert!(refused("engine = \"rocksdb\"\nurl = \"postgres://h/db\"").contains("storage.engine is \"rocksdb\""));
+        assert!(refused(&postgres("max_connections = 1")).contains("storage.max_connections"));
+        assert!(refused(&postgres("statement_timeout_seconds = 0")).contains("storage.statement_timeout_seconds"));
+        let config = storage(&postgres("max_connections = 40")).unwrap();
+        assert_eq!((config.storage.engine, config.storage.max_connections), (EngineName::Postgres, 40));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let text = "server_name = \"a\"\n[storage]\nengine = \"postgres\"\nurl = \"postgres://u:hunter2@h/db\"\n";
+        let config = from_file(text).unwrap();
+        assert_eq!(config.storage.url.as_ref().map(Secret::reveal), Some("postgres://u:hunter2@h/db"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        // A slip in the very line.
+        let error = from_file(&text.replace("/db\"", "/db")).unwrap_err().to_string();
+        assert!(error.contains("line 4") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

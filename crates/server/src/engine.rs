@@ -1,5 +1,6 @@
 //! The storage engines this build has.
 
+#[cfg(feature = "rocksdb")]
 use std::path::Path;
 
 use olmstead_storage::SharedStorage;
@@ -16,6 +17,18 @@ pub(crate) async fn rocksdb(path: &Path) -> Result<SharedStorage, ServerError> {
     match opened.await {
         Ok(Ok(store)) => Ok(store),
         Ok(Err(error)) => Err(ServerError::Open(error.to_string())),
+        Err(error) => Err(ServerError::Open(error.to_string())),
+    }
+}
+
+/// Connects to the database at a URL, which is set up if it is empty.
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres(
+    url: &crate::config::Secret,
+    options: olmstead_postgres::Options,
+) -> Result<SharedStorage, ServerError> {
+    match olmstead_postgres::PostgresStore::open(url.reveal(), options).await {
+        Ok(store) => Ok(store),
         Err(error) => Err(ServerError::Open(error.to_string())),
     }
 }

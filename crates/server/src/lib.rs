@@ -11,21 +11,22 @@
 //! Nothing is global: several servers run in one process, each on its own store. A server installs no logger, no signal
 //! handler and no metrics provider; the binary does.
 
-#[cfg(not(feature = "rocksdb"))]
+#[cfg(not(any(feature = "rocksdb", feature = "postgres")))]
 compile_error!(
-    "Olmstead is built without a storage engine: enable at least one of the features `rocksdb` of the package `olmstead`."
+    "Olmstead is built without a storage engine: enable at least one of the features `rocksdb` and \
+     `postgres` of the package `olmstead`."
 );
 
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod builder;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub mod config;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod engine;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod error;
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 
-#[cfg(feature = "rocksdb")]
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub use self::{builder::ServerBuilder, config::Config, error::ServerError, run::Server};

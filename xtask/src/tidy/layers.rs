@@ -7,6 +7,8 @@ const STORAGE: &str = "olmstead-storage";
 const CONFORMANCE: &str = "olmstead-conformance";
 const SERVICE: &str = "olmstead-service";
 const SERVER: &str = "olmstead";
+/// Starts PostgreSQL for tests and development; in no product.
+const CLUSTER: &str = "olmstead-postgres-cluster";
 
 /// What a package may use of the workspace.
 struct Rule {
@@ -19,13 +21,14 @@ struct Rule {
 /// The rule of a package; `None` if nobody has decided its place yet.
 fn rule(path: &str, name: &str) -> Option<Rule> {
     if path.starts_with("backends/") {
-        return Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] });
+        return Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE, CLUSTER] });
     }
     match name {
         DOMAIN => Some(Rule { normal: &[], dev: &[] }),
         STORAGE => Some(Rule { normal: &[DOMAIN], dev: &[] }),
         CONFORMANCE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
         SERVICE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        CLUSTER => Some(Rule { normal: &[], dev: &[] }),
         "olmstead-http" => Some(Rule { normal: &[SERVICE, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         _ => None,
     }

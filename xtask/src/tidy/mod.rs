@@ -69,7 +69,7 @@ fn walk(root: &Path) -> Result<Vec<String>, Failure> {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let path = directory.join(&name);
-            let litter = [".git", "target", "node_modules", "olmstead-data"];
+            let litter = [".git", "target", "node_modules", "olmstead-data", "olmstead-data-postgres"];
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && !litter.iter().any(|known| name == *known) => {
                     directories.push(path);

@@ -9,5 +9,6 @@ mod e2ee;
 mod harness;
 mod nodes;
 mod olm;
+mod processes;
 mod rooms;
 mod rules;

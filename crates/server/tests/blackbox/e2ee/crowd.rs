@@ -1,4 +1,5 @@
-//! Many users with several devices in one encrypted room, while devices, users and the server itself come and go.
+//! Many users with several devices in one encrypted room, while devices, users and the server itself, or its nodes, come
+//! and go.
 //!
 //! Every round has a restless phase, in which people talk while some devices log out, others log in, and the next people
 //! are invited and join; and a quiet one, that begins when everybody knows exactly the devices that are there, and in
@@ -45,12 +46,20 @@ async fn everyone_decrypts_every_message_once_though_the_server_is_killed() {
     Crowd::gather(server, Scale::chosen(setting("BLACKBOX_KILLS", 2))).await.live().await;
 }
 
+/// Each node is killed in its turn, and the database crashes once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everyone_decrypts_every_message_once_over_three_nodes_that_are_killed() {
+    let Some(server) = Server::nodes(3).await else { return };
+    Crowd::gather(server.clone(), Scale::chosen(setting("BLACKBOX_KILLS", 3))).await.live().await;
+    assert_eq!(server.claimed_twice(), Vec::<String>::new(), "one-time keys that were given out twice");
+}
+
 #[derive(Clone, Copy)]
 struct Scale {
     users: usize,
     devices: usize,
     rounds: usize,
-    /// How often the server is killed in each round.
+    /// How often the server, a node of it or its database is killed in each round.
     kills: usize,
 }
 
@@ -104,6 +113,7 @@ struct Crowd {
     /// Somebody who left; sent nothing more.
     gone: BTreeSet<usize>,
     sent: Mutex<Vec<Expected>>,
+    disturbances: AtomicUsize,
     began: Instant,
 }
 
@@ -134,7 +144,8 @@ impl Crowd {
         let body = json!({"preset": "private_chat", "invite": invited, "initial_state": [encryption]});
         let room = people[0].account.create_room(body).await;
         stream::iter(&people[1..joined]).for_each_concurrent(AT_ONCE, |person| person.account.join(&room)).await;
-        let crowd = Self { server, scale, people, room, joined, gone: BTreeSet::new(), sent: Mutex::default(), began };
+        let (gone, sent, disturbances) = (BTreeSet::new(), Mutex::default(), AtomicUsize::new(0));
+        let crowd = Self { server, scale, people, room, joined, gone, sent, disturbances, began };
         crowd.say("all are there");
         crowd
     }
@@ -226,9 +237,9 @@ impl Crowd {
                     }
                     more.await;
                 }
-                self.server.kill().await;
-                self.server.restart().await;
-                self.say("the server was killed and is back");
+                let turn = self.disturbances.fetch_add(1, Ordering::SeqCst);
+                let what = self.server.disturb(turn).await;
+                self.say(&what);
             }
         };
         tokio::join!(talk, change, come, die);

@@ -3,11 +3,10 @@
 use std::{
     net::TcpListener,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
 };
 
-use tempfile::TempDir;
-
-use super::Engine;
+use super::engine::Place;
 
 pub(super) struct Binary {
     base: String,
@@ -16,16 +15,15 @@ pub(super) struct Binary {
 }
 
 enum Launch {
-    Olmstead { engine: Engine, directory: TempDir, listen: String },
+    Olmstead { place: Arc<Place>, listen: String },
     Other { command: String },
 }
 
 impl Binary {
-    /// The binary of this package, with a fresh directory.
-    pub(super) fn olmstead(engine: Engine) -> Self {
+    /// The binary of this package, with its data in this place.
+    pub(super) fn olmstead(place: Arc<Place>) -> Self {
         let listen = free_address();
-        let directory = tempfile::tempdir().expect("a directory");
-        Self { base: format!("http://{listen}"), launch: Launch::Olmstead { engine, directory, listen }, child: None }
+        Self { base: format!("http://{listen}"), launch: Launch::Olmstead { place, listen }, child: None }
     }
 
     /// Some other server, to compare with.
@@ -48,16 +46,15 @@ impl Binary {
     pub(super) fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs");
         let mut command = match &self.launch {
-            Launch::Olmstead { engine, directory, listen } => {
+            Launch::Olmstead { place, listen } => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
                 let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
                 command
                     .arg("serve")
-                    .current_dir(directory.path())
+                    .current_dir(std::env::temp_dir())
                     .env("OLMSTEAD_SERVER_NAME", "localhost")
                     .env("OLMSTEAD_LISTEN", format!("[\"{listen}\"]"))
-                    .env("OLMSTEAD_STORAGE__ENGINE", engine.name())
-                    .env("OLMSTEAD_STORAGE__PATH", directory.path().join("data"))
+                    .envs(place.settings())
                     .env("OLMSTEAD_REGISTRATION__MODE", "open")
                     .env("OLMSTEAD_LIMITS__ENABLED", "false")
                     .env("OLMSTEAD_LOG__FILTER", log);

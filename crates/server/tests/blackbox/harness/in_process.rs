@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::mpsc, thread, time::Duration};
 
 use tokio::{net::TcpListener, sync::oneshot};
 
-use super::Engine;
+use super::{Engine, engine::Place};
 
 /// A server on a thread and a runtime of its own, so that it outlives the runtime of the test that asked first.
 pub(super) struct InProcess {
@@ -25,12 +25,9 @@ impl InProcess {
                     .enable_all()
                     .build()
                     .expect("a runtime");
-                let directory = tempfile::tempdir().expect("a directory");
+                let place = Place::new(engine);
                 runtime.block_on(async {
-                    let builder = olmstead::Server::builder("localhost");
-                    let builder = match engine {
-                        Engine::RocksDb => builder.rocksdb(directory.path().join("data")),
-                    };
+                    let builder = place.choose(olmstead::Server::builder("localhost"));
                     let server = builder.open_registration().without_limits().build().await.expect("a server");
                     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                     ready.send(listener.local_addr().expect("an address")).expect("a test that waits");

@@ -19,8 +19,11 @@
 mod binary;
 mod call;
 mod client;
+mod engine;
 mod in_process;
 pub mod keys;
+mod nodes;
+mod proxy;
 mod server;
 mod sync;
 
@@ -29,7 +32,8 @@ use std::{future::Future, time::Duration};
 pub use self::{
     call::{Call, Response},
     client::Client,
-    server::{Engine, Server},
+    engine::Engine,
+    server::Server,
     sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -11,28 +11,9 @@ use std::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Client, binary::Binary, deadline, in_process::InProcess, unique, within};
-
-/// A storage engine to run the tests on: `BLACKBOX_ENGINE`, `rocksdb` if it is not set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    RocksDb,
-}
-
-impl Engine {
-    pub fn chosen() -> Self {
-        match std::env::var("BLACKBOX_ENGINE").as_deref() {
-            Err(_) | Ok("rocksdb") => Self::RocksDb,
-            Ok(other) => panic!("BLACKBOX_ENGINE={other}: there is rocksdb"),
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::RocksDb => "rocksdb",
-        }
-    }
-}
+use super::{
+    Client, Engine, binary::Binary, deadline, engine::Place, in_process::InProcess, nodes::Nodes, unique, within,
+};
 
 /// A running server. Clones are the same server; it ends with the last one.
 ///
@@ -49,10 +30,11 @@ pub struct Server {
     repeats: Arc<AtomicU64>,
 }
 
-enum Running {
+pub(super) enum Running {
     Elsewhere,
     InProcess(InProcess),
     Binary(Mutex<Binary>, watch::Sender<u64>),
+    Nodes(Nodes),
 }
 
 static SHARED: Mutex<Weak<Running>> = Mutex::new(Weak::new());
@@ -89,7 +71,7 @@ impl Server {
     pub async fn process() -> Option<Self> {
         let url = std::env::var("BLACKBOX_URL").ok();
         let binary = match (url, std::env::var("BLACKBOX_COMMAND").ok()) {
-            (None, _) => Binary::olmstead(Engine::chosen()),
+            (None, _) => blocking(|| Binary::olmstead(Arc::new(Place::new(Engine::chosen())))).await,
             (Some(url), Some(command)) => Binary::other(&command, &url),
             (Some(_), None) => {
                 eprintln!("left out: the server at BLACKBOX_URL cannot be killed");
@@ -111,11 +93,12 @@ impl Server {
         Self::with(base, watch::channel(0).1, Arc::new(Running::Elsewhere))
     }
 
-    fn of(running: Arc<Running>) -> Self {
+    pub(super) fn of(running: Arc<Running>) -> Self {
         let (base, starts) = match &*running {
             Running::Elsewhere => (std::env::var("BLACKBOX_URL").expect("BLACKBOX_URL"), watch::channel(0).1),
             Running::InProcess(server) => (server.base(), watch::channel(0).1),
             Running::Binary(binary, count) => (binary.lock().unwrap().base().to_owned(), count.subscribe()),
+            Running::Nodes(nodes) => (nodes.proxy.base(), nodes.starts.subscribe()),
         };
         Self::with(&base, starts, running)
     }
@@ -130,6 +113,15 @@ impl Server {
     /// The base URL, without a slash at the end.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same server at another address.
+    pub(super) fn with_base(&self, base: String) -> Self {
+        Self { base, ..self.clone() }
+    }
+
+    pub(super) fn running(&self) -> &Arc<Running> {
+        &self.running
     }
 
     pub(super) fn http(&self) -> &reqwest::Client {
@@ -157,20 +149,34 @@ impl Server {
 
     /// Ends the process with SIGKILL, which it cannot hear coming, and waits until it is gone.
     pub async fn kill(&self) {
-        let running = Arc::clone(&self.running);
-        blocking(move || running.binary().kill()).await;
+        self.kill_node(0).await;
     }
 
-    /// Starts the process after [`Server::kill`], on the same directory and port, and waits until it serves.
+    /// Starts the process after [`Server::kill`], on the same data and port, and waits until it serves.
     pub async fn restart(&self) {
+        self.restart_node(0).await;
+    }
+
+    /// [`Server::kill`] for one of several nodes.
+    pub async fn kill_node(&self, node: usize) {
         let running = Arc::clone(&self.running);
-        blocking(move || running.binary().spawn()).await;
-        let ready = format!("{}{}", self.base, self.running.binary().ready_path());
+        blocking(move || running.binary(node).kill()).await;
+    }
+
+    /// [`Server::restart`] for one of several nodes.
+    pub async fn restart_node(&self, node: usize) {
+        let running = Arc::clone(&self.running);
+        let ready = blocking(move || {
+            let mut binary = running.binary(node);
+            binary.spawn();
+            format!("{}{}", binary.base(), binary.ready_path())
+        })
+        .await;
         let started = async {
             let mut again = tokio::time::interval(Duration::from_millis(20));
             loop {
                 again.tick().await;
-                if let Some(status) = self.running.binary().ended() {
+                if let Some(status) = self.running.binary(node).ended() {
                     panic!("the server ended at once: {status}");
                 }
                 if self.http.get(&ready).send().await.is_ok_and(|response| response.status().is_success()) {
@@ -179,8 +185,8 @@ impl Server {
             }
         };
         within("the server serves", deadline().max(Duration::from_secs(60)), started).await;
-        if let Running::Binary(_, count) = &*self.running {
-            count.send_modify(|count| *count += 1);
+        if let Running::Binary(_, starts) | Running::Nodes(Nodes { starts, .. }) = &*self.running {
+            starts.send_modify(|count| *count += 1);
         }
     }
 
@@ -214,15 +220,32 @@ impl Server {
 }
 
 impl Running {
-    fn binary(&self) -> std::sync::MutexGuard<'_, Binary> {
+    pub(super) fn binary(&self, node: usize) -> MutexGuard<'_, Binary> {
         match self {
-            Self::Binary(binary, _) => binary.lock().unwrap(),
-            _ => panic!("only Server::process() can be killed and started again"),
+            Self::Binary(binary, _) if node == 0 => binary.lock().unwrap(),
+            Self::Nodes(nodes) => nodes.binaries[node].lock().unwrap(),
+            _ => panic!("only Server::process() and Server::nodes() can be killed and started again"),
+        }
+    }
+
+    pub(super) fn nodes(&self) -> &Nodes {
+        match self {
+            Self::Nodes(nodes) => nodes,
+            _ => panic!("only Server::nodes() has several nodes"),
+        }
+    }
+
+    /// How many processes there are to kill.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Nodes(nodes) => nodes.binaries.len(),
+            _ => 1,
         }
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Does what blocks, and passes on its panic.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

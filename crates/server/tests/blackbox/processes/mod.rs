@@ -1,0 +1,4 @@
+//! Several nodes as processes of the real binary on one database, which can be killed.
+
+mod claims;
+mod waking;
