@@ -16,7 +16,9 @@ use axum::{Router, body::Body, http::Request};
 use olmstead::Server;
 use olmstead_storage::SharedStorage;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions,
+};
 use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 
@@ -42,7 +44,8 @@ async fn server(storage: SharedStorage) -> Server {
 }
 
 async fn register(router: &Router, name: &str) -> (String, String) {
-    let body = json!({"username": name, "password": "wonder-land-7", "device_id": "D", "auth": {"type": "m.login.dummy"}});
+    let body =
+        json!({"username": name, "password": "wonder-land-7", "device_id": "D", "auth": {"type": "m.login.dummy"}});
     let account = call(router, "POST", "register", "", &body).await;
     (account["user_id"].as_str().unwrap().to_owned(), account["access_token"].as_str().unwrap().to_owned())
 }

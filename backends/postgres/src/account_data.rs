@@ -74,8 +74,7 @@ pub(crate) async fn entries_between(
     .await?;
     let entry = |row: &PgRow| {
         let room = row.text("room_id")?;
-        let room_id =
-            if room.is_empty() { None } else { Some(room.try_into().map_err(|_| damaged("room_id"))?) };
+        let room_id = if room.is_empty() { None } else { Some(room.try_into().map_err(|_| damaged("room_id"))?) };
         Ok(AccountDataEntry {
             room_id,
             kind: row.text("kind")?,

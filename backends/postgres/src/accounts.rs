@@ -31,11 +31,7 @@ fn search_text(user_id: &UserId, display_name: Option<&str>) -> String {
 }
 
 /// Lets a user be found by id and display name. To be called when the display name changes.
-pub(crate) async fn make_searchable(
-    sql: &mut PgConnection,
-    user_id: &UserId,
-    display_name: Option<&str>,
-) -> Done<()> {
+pub(crate) async fn make_searchable(sql: &mut PgConnection, user_id: &UserId, display_name: Option<&str>) -> Done<()> {
     sqlx::query("UPDATE account SET search = $2 WHERE user_id = $1")
         .bind(user_id.as_str())
         .bind(search_text(user_id, display_name))
@@ -139,10 +135,12 @@ async fn deactivate(command: &mut Command, user_id: &UserId, erase: bool) -> Don
         .execute(command.sql())
         .await?;
     if erase {
-        sqlx::query("WITH filters AS (DELETE FROM filter WHERE user_id = $1) DELETE FROM account_data WHERE user_id = $1")
-            .bind(user_id.as_str())
-            .execute(command.sql())
-            .await?;
+        sqlx::query(
+            "WITH filters AS (DELETE FROM filter WHERE user_id = $1) DELETE FROM account_data WHERE user_id = $1",
+        )
+        .bind(user_id.as_str())
+        .execute(command.sql())
+        .await?;
     }
     command.change_of_user(user_id.to_owned());
     Ok(true)

@@ -10,8 +10,7 @@ use olmstead_domain::{
 use olmstead_storage::{
     Backups, Result,
     backups::{
-        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome,
-        UpdateBackupOutcome,
+        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, UpdateBackupOutcome,
     },
 };
 use ruma::{OwnedRoomId, UserId};
@@ -68,12 +67,7 @@ async fn read_info(
     row.as_ref().map(info).transpose()
 }
 
-async fn create(
-    sql: &mut PgConnection,
-    user_id: &UserId,
-    algorithm: &str,
-    auth_data: &RawJson,
-) -> Done<BackupVersion> {
+async fn create(sql: &mut PgConnection, user_id: &UserId, algorithm: &str, auth_data: &RawJson) -> Done<BackupVersion> {
     let row = sqlx::query(
         "WITH owner AS (
              INSERT INTO backup_owner (user_id, last_version) VALUES ($1, 1)

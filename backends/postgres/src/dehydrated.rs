@@ -89,7 +89,8 @@ impl DehydratedDevices for PostgresStore {
     ) -> Result<Option<UploadOutcome>> {
         command!(self, locks(user_id), |command| {
             let (device_id, display_name) = (&*device_id, display_name.as_deref());
-            put(&mut command, user_id, NewDevice { device_id, device_data: &device_data, display_name, now }, &keys).await
+            put(&mut command, user_id, NewDevice { device_id, device_data: &device_data, display_name, now }, &keys)
+                .await
         })
     }
 

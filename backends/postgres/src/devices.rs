@@ -55,11 +55,7 @@ pub(crate) async fn is_cross_signing_key(sql: &mut PgConnection, user_id: &UserI
 }
 
 /// Begins a session of a user whose account is known to be there, under the lock of the user.
-pub(crate) async fn begin_session(
-    command: &mut Command,
-    user_id: &UserId,
-    session: &NewSession,
-) -> Done<LoginOutcome> {
+pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, session: &NewSession) -> Done<LoginOutcome> {
     let device_id = &session.device_id;
     if is_cross_signing_key(command.sql(), user_id, device_id).await? {
         return Ok(LoginOutcome::IdIsCrossSigningKey);

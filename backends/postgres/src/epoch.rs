@@ -109,9 +109,10 @@ async fn drop_one_time_keys(connection: &mut PgConnection) -> Done<()> {
 
 /// Notes how far positions have come, for whoever restores a dump of this database.
 pub(crate) async fn note_reached(connection: &mut PgConnection) -> Done<()> {
-    let noted = sqlx::query("UPDATE store SET reached = greatest(reached, horizon_now()) WHERE horizon_now() IS NOT NULL")
-        .execute(connection)
-        .await?;
+    let noted =
+        sqlx::query("UPDATE store SET reached = greatest(reached, horizon_now()) WHERE horizon_now() IS NOT NULL")
+            .execute(connection)
+            .await?;
     if noted.rows_affected() == 0 { Err(Failure::NotRunning) } else { Ok(()) }
 }
 

@@ -37,8 +37,4 @@ mod text;
 mod to_device;
 mod tokens;
 
-pub use self::{
-    error::OpenError,
-    open::Options,
-    store::PostgresStore,
-};
+pub use self::{error::OpenError, open::Options, store::PostgresStore};

@@ -39,12 +39,11 @@ fn read(row: &PgRow) -> Done<Presence> {
 
 /// Presence of one user.
 pub(crate) async fn presence(sql: &mut PgConnection, user_id: &UserId) -> Done<Option<Presence>> {
-    let row = sqlx::query(
-        "SELECT user_id, presence, status_msg, last_active_at, position FROM presence WHERE user_id = $1",
-    )
-    .bind(user_id.as_str())
-    .fetch_optional(sql)
-    .await?;
+    let row =
+        sqlx::query("SELECT user_id, presence, status_msg, last_active_at, position FROM presence WHERE user_id = $1")
+            .bind(user_id.as_str())
+            .fetch_optional(sql)
+            .await?;
     row.as_ref().map(read).transpose()
 }
 

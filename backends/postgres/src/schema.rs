@@ -28,8 +28,7 @@ const KNOWN: i32 = 1;
 
 /// Makes the schema or brings it up to date, and checks that this version may run on it.
 pub(crate) async fn bring_up_to_date(pool: &PgPool) -> Result<(), OpenError> {
-    let mut transaction =
-        pool.begin_with(Locks::new().name("schema", "").begin()).await.map_err(OpenError::Connect)?;
+    let mut transaction = pool.begin_with(Locks::new().name("schema", "").begin()).await.map_err(OpenError::Connect)?;
     let found = found(&mut transaction).await.map_err(OpenError::Schema)?;
     if let Some((version, oldest)) = found
         && !may_run(version, oldest)

@@ -70,12 +70,14 @@ impl ShortLived for PostgresStore {
 
     async fn take_short_lived(&self, kind: &str, key: &str, now: u64) -> Result<Option<Vec<u8>>> {
         command!(self, Locks::new(), |command| {
-            let row = sqlx::query("DELETE FROM short_lived WHERE kind = $1 AND key = $2 RETURNING value, expires_at >= $3 AS live")
-                .bind(stored(kind))
-                .bind(stored(key))
-                .bind(number(now))
-                .fetch_optional(command.sql())
-                .await?;
+            let row = sqlx::query(
+                "DELETE FROM short_lived WHERE kind = $1 AND key = $2 RETURNING value, expires_at >= $3 AS live",
+            )
+            .bind(stored(kind))
+            .bind(stored(key))
+            .bind(number(now))
+            .fetch_optional(command.sql())
+            .await?;
             match row {
                 Some(row) if row.flag("live")? => Ok(Some(row.try_get("value")?)),
                 _ => Ok(None),

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{Result, Storage, StorageError};
 use rand::Rng as _;
-use sqlx::{PgConnection, Postgres, Row as _, SqlSafeStr as _, SqlStr, Transaction, pool::PoolConnection, postgres::PgPool};
+use sqlx::{
+    PgConnection, Postgres, Row as _, SqlSafeStr as _, SqlStr, Transaction, pool::PoolConnection, postgres::PgPool,
+};
 
 use crate::{
     command::{Command, Ended},
@@ -287,4 +289,3 @@ impl Storage for PostgresStore {
         Ok(())
     }
 }
-

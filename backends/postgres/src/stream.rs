@@ -206,12 +206,11 @@ async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
     loop {
         shared.tell.notified().await;
         let next = Instant::now() + NOTIFY_EVERY;
-        while let Err(error) =
-            sqlx::query("SELECT pg_notify($1, $2)")
-                .bind(CHANNEL)
-                .bind(shared.committed.load(Ordering::SeqCst).to_string())
-                .execute(&mut connection)
-                .await
+        while let Err(error) = sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(CHANNEL)
+            .bind(shared.committed.load(Ordering::SeqCst).to_string())
+            .execute(&mut connection)
+            .await
         {
             tracing::debug!(%error, "other nodes cannot be told");
             connection = reconnect(&connect).await;

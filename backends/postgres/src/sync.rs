@@ -13,11 +13,9 @@ use sqlx::PgConnection;
 use crate::{
     PostgresStore,
     account_data::{entries_between, newest_of},
-    changes,
-    device_lists,
-    presence,
+    changes, device_lists,
     error::Done,
-    keys,
+    keys, presence,
     rooms::memberships,
     rows::number,
     store::view,

@@ -52,11 +52,7 @@ pub(crate) async fn inbox(
 }
 
 /// Puts messages in inboxes; `false` when the transaction was seen before.
-async fn send(
-    command: &mut Command,
-    transaction: Option<&TransactionKey>,
-    messages: &[OutgoingMessage],
-) -> Done<bool> {
+async fn send(command: &mut Command, transaction: Option<&TransactionKey>, messages: &[OutgoingMessage]) -> Done<bool> {
     let mut users = Vec::with_capacity(messages.len());
     let mut devices = Vec::with_capacity(messages.len());
     for message in messages {

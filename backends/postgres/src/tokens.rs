@@ -90,11 +90,7 @@ pub(crate) async fn first_use(sql: &mut PgConnection, used: &TokenRow) -> Done<(
         "DELETE FROM token WHERE generation = $1 AND pair <> $2",
         "UPDATE token SET retires = false WHERE generation = $1 AND pair = $2",
     ] {
-        sqlx::query(statement)
-            .bind(number(used.device.generation))
-            .bind(number(used.pair))
-            .execute(&mut *sql)
-            .await?;
+        sqlx::query(statement).bind(number(used.device.generation)).bind(number(used.pair)).execute(&mut *sql).await?;
     }
     Ok(())
 }

@@ -3,10 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use olmstead_domain::{
-    json::RawJson,
-    keys::signatures,
-};
+use olmstead_domain::{json::RawJson, keys::signatures};
 use olmstead_storage::{
     CrossSigning, Result, StorageError,
     cross_signing::{CrossSigningKeys, NewSignature, PutCrossSigningOutcome, SignatureTarget},

@@ -1,9 +1,6 @@
 //! Rows that several aggregates read: devices, device lists, and what goes with a device when it is deleted.
 
-use olmstead_domain::{
-    keys::signatures,
-    position::Position,
-};
+use olmstead_domain::{keys::signatures, position::Position};
 use olmstead_storage::{
     Result, StorageError, account_data::Pusher, changes::ChangeKey, cross_signing::CrossSigningKeys, devices::DeviceRef,
 };

@@ -47,7 +47,8 @@ impl<'a> Wishes<'a> {
             }
             wishes.wants.push((want, place));
         }
-        wishes.devices = places.keys().map(|(user_id, device_id, _)| (user_id, device_id)).collect::<BTreeSet<_>>().len();
+        wishes.devices =
+            places.keys().map(|(user_id, device_id, _)| (user_id, device_id)).collect::<BTreeSet<_>>().len();
         wishes
     }
 

@@ -39,14 +39,9 @@ fn user_keys(row: &PgRow) -> Done<UserKeys> {
 }
 
 /// Reads the keys of users, in the order asked.
-pub(super) async fn query(
-    sql: &mut PgConnection,
-    queries: &[KeyQuery],
-    asker: Option<&UserId>,
-) -> Done<Vec<UserKeys>> {
-    let devices = || {
-        queries.iter().zip(1_i64..).flat_map(|(query, number)| query.device_ids.iter().map(move |id| (number, id)))
-    };
+pub(super) async fn query(sql: &mut PgConnection, queries: &[KeyQuery], asker: Option<&UserId>) -> Done<Vec<UserKeys>> {
+    let devices =
+        || queries.iter().zip(1_i64..).flat_map(|(query, number)| query.device_ids.iter().map(move |id| (number, id)));
     sqlx::query(
         "WITH wanted AS (
              SELECT query, array_agg(device_id) AS ids FROM unnest($2::bigint[], $3::text[]) AS w (query, device_id)

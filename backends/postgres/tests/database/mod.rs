@@ -1,8 +1,9 @@
 //! A database for one test.
 
 use std::{
-    env, process, thread,
+    env, process,
     sync::atomic::{AtomicU64, Ordering},
+    thread,
 };
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -21,8 +22,9 @@ impl Database {
     /// Makes one.
     pub async fn create() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let server = env::var(SERVER)
-            .unwrap_or_else(|_| panic!("{SERVER} is not set: run this test with `cargo xtask postgres -- cargo test …`"));
+        let server = env::var(SERVER).unwrap_or_else(|_| {
+            panic!("{SERVER} is not set: run this test with `cargo xtask postgres -- cargo test …`")
+        });
         let name = format!("olmstead_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
         execute(&server, format!("CREATE DATABASE {name}")).await;
         let (base, query) = server.split_once('?').map_or((server.as_str(), ""), |(base, query)| (base, query));

@@ -175,10 +175,7 @@ pub async fn readers_on_all_nodes_miss_nothing(store: Store) {
     for name in USERS {
         users.push(nodes[0].user_with_device(name).await);
     }
-    let rooms = vec![
-        TestRoom::create(&nodes[0], &users[0].0).await,
-        TestRoom::create(&nodes[1], &users[0].0).await,
-    ];
+    let rooms = vec![TestRoom::create(&nodes[0], &users[0].0).await, TestRoom::create(&nodes[1], &users[0].0).await];
     let from = nodes[2].position().await;
     let world = Arc::new(World { nodes, users, rooms, ledger: Ledger::default(), done: AtomicUsize::new(0) });
     let writers = parallel(WRITERS, |task| {
@@ -236,12 +233,11 @@ pub async fn a_write_on_one_node_wakes_the_others(store: Store) {
     let nodes = nodes(store).await;
     let (_, device) = nodes[0].user_with_device("alice").await;
     for number in 0..6_u64 {
-        let (writer, waiter) = (&nodes[usize::try_from(number).unwrap() % NODES], &nodes[(usize::try_from(number).unwrap() + 1) % NODES]);
+        let (writer, waiter) =
+            (&nodes[usize::try_from(number).unwrap() % NODES], &nodes[(usize::try_from(number).unwrap() + 1) % NODES]);
         let before = waiter.position().await;
         let mut hint = waiter.hint();
-        let waits = async {
-            hint.wait_for(|position| *position > before).await.map(|position| *position).unwrap()
-        };
+        let waits = async { hint.wait_for(|position| *position > before).await.map(|position| *position).unwrap() };
         let (sent, hinted) = tokio::join!(
             writer.send_to_device(None, vec![to_device(&device, number)]),
             tokio::time::timeout(Duration::from_secs(30), waits)

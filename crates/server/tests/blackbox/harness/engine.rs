@@ -1,6 +1,7 @@
 //! The storage engine under test, and where a server keeps its data.
 
 use olmstead_postgres_cluster::Database;
+use olmstead_storage::SharedStorage;
 use tempfile::TempDir;
 
 /// A storage engine to run the tests on: `OLMSTEAD_TEST_ENGINE`, `rocksdb` if it is not set.
@@ -21,14 +22,14 @@ impl Engine {
 }
 
 /// A directory or a database of one server's own, which goes with this value.
-pub(super) enum Place {
+pub enum Place {
     Directory(TempDir),
     Database(Database),
 }
 
 impl Place {
     /// An empty one.
-    pub(super) fn new(engine: Engine) -> Self {
+    pub fn new(engine: Engine) -> Self {
         match engine {
             Engine::RocksDb => Self::Directory(tempfile::tempdir().expect("a directory")),
             Engine::Postgres => {
@@ -57,6 +58,22 @@ impl Place {
             Self::Database(database) => {
                 vec![set("OLMSTEAD_STORAGE__URL", database.url()), set("OLMSTEAD_STORAGE__ENGINE", "postgres")]
             }
+        }
+    }
+
+    /// A store here: one for each node that is opened, where an engine has several, else the one that is open.
+    pub async fn open(&self, open: Option<&SharedStorage>) -> SharedStorage {
+        match (self, open) {
+            (Self::Directory(_), Some(open)) => open.clone(),
+            (Self::Directory(directory), None) => {
+                olmstead_rocksdb::RocksStore::open(&directory.path().join("data"), Default::default()).expect("a store")
+            }
+            #[cfg(feature = "postgres")]
+            (Self::Database(database), _) => {
+                olmstead_postgres::PostgresStore::open(database.url(), Default::default()).await.expect("a store")
+            }
+            #[cfg(not(feature = "postgres"))]
+            (Self::Database(_), _) => panic!("this was built without the feature `postgres`"),
         }
     }
 

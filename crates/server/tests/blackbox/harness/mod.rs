@@ -32,7 +32,7 @@ use std::{future::Future, time::Duration};
 pub use self::{
     call::{Call, Response},
     client::Client,
-    engine::Engine,
+    engine::{Engine, Place},
     server::Server,
     sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
 };

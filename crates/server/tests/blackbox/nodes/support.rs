@@ -20,7 +20,7 @@ use olmstead_service::{
 use olmstead_storage::SharedStorage;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-use crate::harness::{Engine, Server, deadline, within};
+use crate::harness::{Engine, Place, Server, deadline, within};
 
 /// How nodes are.
 #[derive(Clone)]
@@ -114,26 +114,32 @@ impl Nodes {
             let plan = plan_of_thread;
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-            let directory = tempfile::tempdir().expect("a directory");
+            let place = Place::new(Engine::chosen());
             runtime.block_on(async {
-                let storage = open(directory.path()).await;
+                let storage = place.open(None).await;
+                let mut stores = vec![storage.clone()];
                 let mut addresses = Vec::new();
                 let mut serving = JoinSet::new();
                 for (stopping, end) in stopped {
                     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                     addresses.push(listener.local_addr().expect("an address"));
-                    let serve = serve(&plan, &storage, listener, stopping).await;
+                    // Each node has a store of its own, if the engine can do that.
+                    let store = if addresses.len() > 1 { place.open(Some(&storage)).await } else { storage.clone() };
+                    let serve = serve(&plan, &store, listener, stopping).await;
+                    stores.push(store);
                     serving.spawn(async move {
                         serve.await;
                         // Nobody may wait for it.
                         let _ = end.send(());
                     });
                 }
-                ready.send((storage.clone(), addresses)).expect("a test that waits");
+                ready.send((storage, addresses)).expect("a test that waits");
                 while let Some(ended) = serving.join_next().await {
                     ended.expect("a node ends well");
                 }
-                storage.close().await.expect("the store is closed");
+                for store in stores {
+                    store.close().await.expect("the store is closed");
+                }
             });
         });
         let thread = thread.expect("a thread");
@@ -188,14 +194,6 @@ impl Drop for Nodes {
             if !thread::panicking() {
                 ended.expect("the nodes end without a panic");
             }
-        }
-    }
-}
-
-async fn open(directory: &std::path::Path) -> SharedStorage {
-    match Engine::chosen() {
-        Engine::RocksDb => {
-            olmstead_rocksdb::RocksStore::open(&directory.join("data"), Default::default()).expect("a store")
         }
     }
 }
