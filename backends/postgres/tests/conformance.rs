@@ -2,11 +2,9 @@
 //! `OLMSTEAD_TEST_POSTGRES` names; `cargo xtask test` starts one.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-mod database;
-
-use database::Database;
 use olmstead_conformance::{Fixture, conformance_suite};
 use olmstead_postgres::{Options, PostgresStore};
+use olmstead_postgres_cluster::Database;
 use olmstead_storage::SharedStorage;
 
 struct Postgres;
@@ -16,7 +14,9 @@ impl Fixture for Postgres {
     type Place = Database;
 
     async fn place() -> Database {
-        Database::create().await
+        let server =
+            std::env::var("OLMSTEAD_TEST_POSTGRES").expect("OLMSTEAD_TEST_POSTGRES is set by `cargo xtask test`");
+        Database::create(&server, "conformance").unwrap()
     }
 
     fn address(place: &Database) -> String {

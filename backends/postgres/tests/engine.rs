@@ -2,8 +2,6 @@
 //! The rules all engines share are in the conformance suite.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod database;
-
 use std::{
     collections::BTreeMap,
     sync::{
@@ -13,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use database::Database;
 use olmstead_domain::{
     json::RawJson,
     position::{Cursor, Position},
 };
 use olmstead_postgres::{OpenError, Options, PostgresStore};
+use olmstead_postgres_cluster::Database;
 use olmstead_storage::{
     AccountData as _, Accounts as _, Changes as _, Devices as _, Keys as _, Storage as _, ToDevice as _,
     accounts::Account,
@@ -27,6 +25,18 @@ use olmstead_storage::{
     to_device::{OutgoingMessage, Recipient, TransactionKey},
 };
 use ruma::{OwnedUserId, user_id};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+fn database() -> Database {
+    let server = std::env::var("OLMSTEAD_TEST_POSTGRES").expect("OLMSTEAD_TEST_POSTGRES is set by `cargo xtask test`");
+    Database::create(&server, "engine").unwrap()
+}
+
+/// Runs a statement beside the store.
+async fn run(database: &Database, statement: &'static str) {
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    connection.execute(statement).await.unwrap();
+}
 
 async fn open(database: &Database) -> Arc<PostgresStore> {
     PostgresStore::open(database.url(), Options::default()).await.unwrap()
@@ -91,7 +101,7 @@ async fn position(store: &PostgresStore) -> Position {
 async fn commands_are_done_once_though_connections_are_cut() {
     const SENDERS: usize = 6;
     const EACH: usize = 40;
-    let database = Database::create().await;
+    let database = database();
     let store = open(&database).await;
     let device = device(&store, "DEVICE").await;
     let sent = Arc::new(AtomicUsize::new(0));
@@ -111,12 +121,12 @@ async fn commands_are_done_once_though_connections_are_cut() {
     while sent.load(Ordering::SeqCst) < SENDERS * EACH {
         ticks.tick().await;
         cuts += 1;
-        database
-            .run(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        run(
+            &database,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                  WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            )
-            .await;
+        )
+        .await;
         assert!(cuts < 20_000, "the senders are done at some time");
         if senders.iter().any(|sender| sender.is_finished() && sent.load(Ordering::SeqCst) < EACH) {
             break;
@@ -142,25 +152,25 @@ async fn commands_are_done_once_though_connections_are_cut() {
 /// from before stay good.
 #[tokio::test(flavor = "multi_thread")]
 async fn positions_jump_when_the_server_recovered_from_a_crash() {
-    let database = Database::create().await;
+    let database = database();
     let (one, two) = (open(&database).await, open(&database).await);
     let device = device(&one, "DEVICE").await;
     let before = one.horizon().await.unwrap();
-    database.run("DELETE FROM running").await;
+    run(&database, "DELETE FROM running").await;
     assert!(one.send_to_device(None, vec![message(&device, "after")]).await.unwrap());
     let after = two.horizon().await.unwrap();
     assert!(after.position.0 >= before.position.0 + (1 << 20), "no position is given twice");
     assert_eq!(after.epoch, before.epoch, "nothing that was answered is lost");
     let page = two.inbox(&device, Cursor::at(before.position), after.position, 10).await.unwrap();
     assert_eq!(page.messages.len(), 1);
-    database.run("DELETE FROM running").await;
+    run(&database, "DELETE FROM running").await;
     assert!(two.horizon().await.unwrap().position > after.position);
 }
 
 /// A dump that was restored into another cluster may be old: one-time keys may have been handed out since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_dump_is_a_new_epoch_without_one_time_keys() {
-    let database = Database::create().await;
+    let database = database();
     let store = open(&database).await;
     let device = device(&store, "DEVICE").await;
     store.upload_keys(&device, one_time_keys(20)).await.unwrap();
@@ -168,7 +178,7 @@ async fn a_restored_dump_is_a_new_epoch_without_one_time_keys() {
     let before = store.horizon().await.unwrap();
     store.close().await.unwrap();
     // Positions of the old cluster were far ahead of where the ids of this one are.
-    database.run("UPDATE store SET cluster = 'another/1', reached = 1000000000000").await;
+    run(&database, "UPDATE store SET cluster = 'another/1', reached = 1000000000000").await;
 
     let store = open(&database).await;
     let after = store.horizon().await.unwrap();
@@ -188,15 +198,15 @@ async fn a_restored_dump_is_a_new_epoch_without_one_time_keys() {
 /// One schema ahead is what nodes meet during an upgrade; further ahead, or declared unfit, is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_is_not_known_is_refused() {
-    let database = Database::create().await;
+    let database = database();
     open(&database).await.close().await.unwrap();
-    database.run("UPDATE store SET schema_version = schema_version + 1").await;
+    run(&database, "UPDATE store SET schema_version = schema_version + 1").await;
     let beside = open(&database).await;
     device(&beside, "DEVICE").await;
-    database.run("UPDATE store SET schema_version = schema_version + 1").await;
+    run(&database, "UPDATE store SET schema_version = schema_version + 1").await;
     let refused = PostgresStore::open(database.url(), Options::default()).await;
     assert!(matches!(refused, Err(OpenError::Newer { .. })), "two schemas ahead");
-    database.run("UPDATE store SET schema_version = schema_version - 1, oldest_node = schema_version - 1").await;
+    run(&database, "UPDATE store SET schema_version = schema_version - 1, oldest_node = schema_version - 1").await;
     let refused = PostgresStore::open(database.url(), Options::default()).await;
     assert!(matches!(refused, Err(OpenError::Newer { .. })), "not fit for this version");
 }
@@ -204,7 +214,7 @@ async fn a_schema_that_is_not_known_is_refused() {
 /// Of nodes that start at the same time on an empty database, one makes the schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_start_together_on_an_empty_database() {
-    let database = Database::create().await;
+    let database = database();
     let starting = (0..6).map(|_| {
         let url = database.url().to_owned();
         tokio::spawn(async move { PostgresStore::open(&url, Options::default()).await.unwrap() })
@@ -217,7 +227,7 @@ async fn nodes_start_together_on_an_empty_database() {
 /// PostgreSQL's texts cannot hold U+0000; what clients choose can.
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_with_odd_characters_come_back() {
-    let database = Database::create().await;
+    let database = database();
     let store = open(&database).await;
     let odd = "a\0b\u{1}c\u{1}\u{1}\u{2}\0";
     let device = device(&store, odd).await;

@@ -107,7 +107,7 @@ impl World {
                 self.ledger.note(self.everyone(), &format!("list {other}"));
             }
             4 => {
-                let first = u64::from(u32::from_str_radix(&name.replace(' ', ""), 10).unwrap()) * 8;
+                let first = name.replace(' ', "").parse::<u64>().unwrap() * 8;
                 node.upload_one_time(&device, first..first + 4).await;
                 random.pick(&self.nodes).claim(&device).await.unwrap();
             }

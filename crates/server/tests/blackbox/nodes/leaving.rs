@@ -74,7 +74,7 @@ async fn without_its_store_a_node_answers_503() {
     let Some(nodes) = Plan::nodes(2).start().await else { return };
     let alice = nodes.all()[0].user("alice").await;
     let room = alice.create_room(json!({})).await;
-    nodes.storage().close().await.expect("the store is closed");
+    nodes.close_stores().await;
     for node in nodes.all() {
         let refused = node.anonymous().get("/health").await;
         refused.error(503, "M_UNKNOWN");

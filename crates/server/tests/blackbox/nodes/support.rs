@@ -94,7 +94,7 @@ struct End {
 pub(super) struct Nodes {
     servers: Vec<Server>,
     ends: Mutex<Vec<Option<End>>>,
-    storage: SharedStorage,
+    stores: Vec<SharedStorage>,
     clock: Arc<Clock>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -117,7 +117,7 @@ impl Nodes {
             let place = Place::new(Engine::chosen());
             runtime.block_on(async {
                 let storage = place.open(None).await;
-                let mut stores = vec![storage.clone()];
+                let mut stores: Vec<SharedStorage> = Vec::new();
                 let mut addresses = Vec::new();
                 let mut serving = JoinSet::new();
                 for (stopping, end) in stopped {
@@ -133,7 +133,7 @@ impl Nodes {
                         let _ = end.send(());
                     });
                 }
-                ready.send((storage, addresses)).expect("a test that waits");
+                ready.send((stores.clone(), addresses)).expect("a test that waits");
                 while let Some(ended) = serving.join_next().await {
                     ended.expect("a node ends well");
                 }
@@ -143,12 +143,12 @@ impl Nodes {
             });
         });
         let thread = thread.expect("a thread");
-        let (storage, addresses): (SharedStorage, Vec<SocketAddr>) =
+        let (stores, addresses): (Vec<SharedStorage>, Vec<SocketAddr>) =
             started.recv_timeout(Duration::from_secs(60)).expect("the nodes start");
         Self {
             servers: addresses.iter().map(|address| Server::at(&format!("http://{address}"))).collect(),
             ends: Mutex::new(ends),
-            storage,
+            stores,
             clock: Arc::clone(&plan.clock),
             thread: Some(thread),
         }
@@ -171,9 +171,11 @@ impl Nodes {
         &self.clock
     }
 
-    /// The store that they share.
-    pub(super) fn storage(&self) -> &SharedStorage {
-        &self.storage
+    /// Takes the store away from all of them.
+    pub(super) async fn close_stores(&self) {
+        for store in &self.stores {
+            store.close().await.expect("the store is closed");
+        }
     }
 
     /// Asks a node to stop, as SIGTERM does. What is returned completes when it has.
