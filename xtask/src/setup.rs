@@ -20,7 +20,9 @@ const FETCHED_NODE: &str = "22.23.3";
 
 /// The Debian package of PostgreSQL's newest version there.
 const POSTGRES: &str = "postgresql";
-/// What Debian's package does at its installation is set here.
+/// The load balancer that the deployment's tests put before several nodes.
+const HAPROXY: &str = "haproxy";
+/// What Debian's package of PostgreSQL does at its installation is set here.
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
 /// What a command is about to use, beyond a compiler.
@@ -28,13 +30,14 @@ const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 pub(crate) struct Needs {
     node: bool,
     postgres: bool,
+    haproxy: bool,
     rust_components: bool,
 }
 
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self { node: false, postgres: false, rust_components: false }
+        Self { node: false, postgres: false, haproxy: false, rust_components: false }
     }
 
     /// Building, and running PostgreSQL.
@@ -49,7 +52,7 @@ impl Needs {
 
     /// Building and linting; PostgreSQL and the client tests as told.
     pub(crate) fn test(postgres: bool, clients: bool) -> Self {
-        Self { node: clients, postgres, rust_components: true }
+        Self { node: clients, postgres, haproxy: postgres, rust_components: true }
     }
 }
 
@@ -62,6 +65,7 @@ struct Found {
     node: Option<u32>,
     npm: bool,
     postgres: bool,
+    haproxy: bool,
 }
 
 impl Found {
@@ -74,6 +78,7 @@ impl Found {
             node: if needs.node { node_version() } else { None },
             npm: needs.node && in_path("npm"),
             postgres: needs.postgres && olmstead_postgres_cluster::is_installed(),
+            haproxy: needs.haproxy && (in_path(HAPROXY) || Path::new("/usr/sbin/haproxy").is_file()),
         }
     }
 
@@ -87,6 +92,7 @@ impl Found {
             (needs.node && self.node.is_none(), "nodejs"),
             (needs.node && !self.npm, "npm"),
             (needs.postgres && !self.postgres, POSTGRES),
+            (needs.haproxy && !self.haproxy, HAPROXY),
         ]
         .into_iter()
         .filter_map(|(missing, package)| missing.then_some(package))
@@ -280,8 +286,16 @@ fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: Found =
-        Found { libclang: true, cxx: true, make: true, pkg_config: true, node: Some(20), npm: true, postgres: true };
+    const ALL: Found = Found {
+        libclang: true,
+        cxx: true,
+        make: true,
+        pkg_config: true,
+        node: Some(20),
+        npm: true,
+        postgres: true,
+        haproxy: true,
+    };
 
     #[test]
     fn nothing_is_missing_when_all_is_there() {
@@ -298,9 +312,10 @@ mod tests {
             node: None,
             npm: false,
             postgres: false,
+            haproxy: false,
         };
         assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
-        assert_eq!(bare.missing(Needs::everything()).len(), 7);
+        assert_eq!(bare.missing(Needs::everything()).len(), 8);
         assert_eq!(bare.missing(Needs::postgres()).last(), Some(&"postgresql"));
     }
 

@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// The settings, as variables of the environment, by which the binary keeps its data here.
-    pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
         let set = |name, value: &str| (name, value.to_owned());
         match self {
             Self::Directory(directory) => {

@@ -1,4 +1,5 @@
 //! Several nodes as processes of the real binary on one database, which can be killed.
 
 mod claims;
+mod deploy;
 mod waking;
