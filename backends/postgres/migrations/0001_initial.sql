@@ -33,7 +33,8 @@ CREATE UNLOGGED TABLE running (
     base bigint NOT NULL
 );
 
--- The position of this transaction. NULL, which no row takes, when the store is not running.
+-- The position of this transaction. NULL, which no row takes, when the store is not running. Where that is written out in
+-- a statement, for speed, it must be NULL then, too, and not no row: else nothing would be written, and nobody told.
 CREATE FUNCTION position_now() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT base + pg_current_xact_id()::text::bigint FROM running $$;
 

@@ -73,10 +73,13 @@ pub(crate) async fn write(connection: &mut PgConnection, position: i64, keys: &[
 
 /// The horizon of the view of a statement or transaction, and the base of its positions.
 pub(crate) async fn horizon(connection: &mut PgConnection) -> Done<(Horizon, i64)> {
-    let row = sqlx::query("SELECT epoch, base, horizon_now() AS horizon FROM running")
-        .fetch_optional(connection)
-        .await?
-        .ok_or(Failure::NotRunning)?;
+    // The text of `horizon_now()`: a function would be planned anew at every call.
+    let row = sqlx::query(
+        "SELECT epoch, base, base + pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon FROM running",
+    )
+    .fetch_optional(connection)
+    .await?
+    .ok_or(Failure::NotRunning)?;
     let horizon = Horizon { epoch: Epoch(row.count("epoch")?), position: row.place("horizon")? };
     Ok((horizon, row.try_get("base")?))
 }

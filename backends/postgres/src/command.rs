@@ -54,7 +54,10 @@ impl Command {
         if let Some(position) = self.position {
             return Ok(position);
         }
-        let taken: Option<i64> = sqlx::query_scalar("SELECT position_now()").fetch_one(&mut *self.transaction).await?;
+        // The text of `position_now()`: a function would be planned anew at every call.
+        let taken: Option<i64> = sqlx::query_scalar("SELECT base + pg_current_xact_id()::text::bigint FROM running")
+            .fetch_optional(&mut *self.transaction)
+            .await?;
         let position = taken.and_then(|taken| u64::try_from(taken).ok()).map(Position).ok_or(Failure::NotRunning)?;
         self.position = Some(position);
         Ok(position)

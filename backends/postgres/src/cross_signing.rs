@@ -236,7 +236,8 @@ async fn save_foreign(
                  WHERE f.signature <> EXCLUDED.signature
              RETURNING signed, signer
          ), place AS (
-             SELECT position_now() AS position WHERE EXISTS (SELECT FROM added)
+             SELECT (SELECT base FROM running) + pg_current_xact_id()::text::bigint AS position
+             WHERE EXISTS (SELECT FROM added)
          )
          INSERT INTO own_device_list_log (user_id, position, named)
          SELECT DISTINCT signer, place.position, signed FROM added, place

@@ -89,7 +89,8 @@ async fn send(command: &mut Command, transaction: Option<&TransactionKey>, messa
          ), target AS (
              SELECT * FROM to_one UNION ALL SELECT * FROM to_all
          ), taken AS (
-             SELECT position_now() AS position WHERE EXISTS (SELECT FROM target)
+             SELECT (SELECT base FROM running) + pg_current_xact_id()::text::bigint AS position
+             WHERE EXISTS (SELECT FROM target)
          ), logged AS (
              INSERT INTO change_log (position, kind, subject, detail)
              SELECT DISTINCT taken.position, $7::smallint, user_id, device_id FROM taken, target

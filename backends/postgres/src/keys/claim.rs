@@ -84,7 +84,8 @@ impl<'a> Wishes<'a> {
              ), change AS (
                  SELECT * FROM held WHERE taken > 0 OR fallback AND NOT fallback_used
              ), place AS (
-                 SELECT position_now() AS position WHERE EXISTS (SELECT FROM change)
+                 SELECT (SELECT base FROM running) + pg_current_xact_id()::text::bigint AS position
+                 WHERE EXISTS (SELECT FROM change)
              ), pools AS (
                  UPDATE pool p SET first = c.first + c.taken, fallback_used = c.fallback_used OR c.fallback,
                      changed = greatest(p.changed, place.position)
