@@ -1,8 +1,8 @@
 //! How long a to-device message takes from the `PUT` to the answer of the recipient's waiting `/sync`, the `PUT`
 //! included: on one node of each engine, and from one node to another on one PostgreSQL.
 //!
-//! Requests go to the routers themselves, without TCP. `cargo xtask postgres -- cargo bench --bench wakeup` starts the
-//! PostgreSQL that the last two need; its log is synced only if `OLMSTEAD_TEST_POSTGRES` names one whose is.
+//! Requests go to the routers themselves, without TCP. `cargo xtask bench --bench wakeup` runs it; what is measured on
+//! PostgreSQL needs the URL of one in `OLMSTEAD_TEST_POSTGRES`, and is worth something if the log of that one is synced.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -73,8 +73,13 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("bench") => {
             setup::run(setup::Needs::build())?;
-            let mut cargo = process::cargo(["bench", "-p", "olmstead-benches"])?;
-            process::check(cargo.args(args.rest()))
+            // The profile and the packages of all other builds, so that nothing is compiled again.
+            let mut cargo = process::cargo(["bench", "--workspace", "--profile", "dev"])?;
+            let rest = args.rest();
+            if !rest.iter().any(|arg| arg.starts_with("--bench")) {
+                cargo.args(["--bench", "*"]);
+            }
+            process::check(cargo.args(engines::FEATURES).args(rest))
         }
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
