@@ -10,6 +10,7 @@ mod features;
 mod manifest;
 mod postgres;
 mod process;
+mod requirements;
 mod serve;
 mod server;
 mod setup;
@@ -36,9 +37,11 @@ cargo xtask <command>
   test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
                               a FILTER runs only the tests with it in their name
-                              steps: fmt, clippy, features, test, tidy, clients
+                              steps: fmt, clippy, features, test, tidy, requirements, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
+  requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
+                              (--check: fails if that is not up to date)
   bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
@@ -71,6 +74,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
             args.finish()?;
             tidy::run()
         }
+        Some("requirements") => requirements::run(args),
         Some("bench") => {
             setup::run(setup::Needs::build())?;
             // The profile and the packages of all other builds, so that nothing is compiled again.
@@ -90,7 +94,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, bench, cargo and help"
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, cargo \
+             and help"
         )),
     }
 }

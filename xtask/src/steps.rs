@@ -15,13 +15,16 @@ pub(crate) enum Step {
     Test,
     /// The project's own checks.
     Tidy,
+    /// Each requirement has a test that shows it.
+    Requirements,
     /// Flows of real clients against the built server.
     Clients,
 }
 
 impl Step {
     /// In the order in which they run.
-    pub(crate) const ALL: [Self; 6] = [Self::Fmt, Self::Clippy, Self::Features, Self::Test, Self::Tidy, Self::Clients];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Fmt, Self::Clippy, Self::Features, Self::Test, Self::Tidy, Self::Requirements, Self::Clients];
 
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Step {
             Self::Features => "features",
             Self::Test => "test",
             Self::Tidy => "tidy",
+            Self::Requirements => "requirements",
             Self::Clients => "clients",
         }
     }

@@ -13,7 +13,7 @@ use crate::server::Data;
 use crate::setup::{self, Needs};
 use crate::steps::Step;
 use crate::suite::{self, Suite};
-use crate::{clients, features, postgres, tidy};
+use crate::{clients, features, postgres, requirements, tidy};
 
 /// What `test` was asked to do.
 #[derive(Debug, PartialEq)]
@@ -130,6 +130,7 @@ impl Session {
                 }
             }
             (Step::Tidy, _) => tidy::run(),
+            (Step::Requirements, _) => requirements::run(Args::new(["--check".to_owned()])),
             (Step::Test, None) => self.build()?.run_common(filter),
             (Step::Test, Some(engine)) => {
                 let url = self.cluster_for(engine)?;
