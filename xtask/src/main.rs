@@ -34,9 +34,10 @@ cargo xtask <command>
                               build Olmstead and run it here: RocksDB in ./olmstead-data, server name
                               localhost, http://127.0.0.1:8008, open registration; ARGS go to `olmstead serve`;
                               with `--engine postgres` on a PostgreSQL of its own in ./olmstead-data-postgres
-  test [--engine NAME] [--only STEP] [--skip STEP] [FILTER]
+  test [--engine NAME] [--only STEP] [--skip STEP] [--seed N] [--steps N] [FILTER]
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
-                              a FILTER runs only the tests with it in their name
+                              a FILTER runs only the tests with it in their name; --seed and --steps are for
+                              the tests with random commands, which print theirs
                               steps: fmt, clippy, features, test, tidy, requirements, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths

@@ -68,11 +68,18 @@ impl Suite {
     }
 
     /// Runs an engine's own tests, and those that run on every engine on this one. `cluster` is the URL of PostgreSQL,
-    /// for the engine that needs it.
-    pub(crate) fn run_on(&self, engine: Engine, cluster: Option<&str>, filter: Option<&str>) -> Result<(), Failure> {
+    /// for the engine that needs it; `set` are more variables.
+    pub(crate) fn run_on(
+        &self,
+        engine: Engine,
+        cluster: Option<&str>,
+        filter: Option<&str>,
+        set: &[(&'static str, String)],
+    ) -> Result<(), Failure> {
         self.same_conformance()?;
         let mut environment = vec![(TEST_ENGINE, engine.name())];
         environment.extend(cluster.map(|url| (TEST_URL, url)));
+        environment.extend(set.iter().map(|(name, value)| (*name, value.as_str())));
         let on = format!(" on {}", engine.name());
         let mut failed = self.run(Of::One(engine), &on, filter, &environment)?;
         failed.extend(self.run(Of::Every, &on, filter, &environment)?);

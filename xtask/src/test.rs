@@ -21,19 +21,29 @@ struct Plan {
     engines: Vec<Engine>,
     steps: Vec<Step>,
     filter: Option<String>,
+    /// For the tests with random commands.
+    random: Vec<(&'static str, String)>,
 }
+
+/// The options of tests with random commands, and the variables that these read.
+const RANDOM: [(&str, &str); 2] = [("--seed", "OLMSTEAD_CONFORMANCE_SEED"), ("--steps", "OLMSTEAD_CONFORMANCE_STEPS")];
 
 impl Plan {
     fn parse(mut args: Args) -> Result<Self, Failure> {
         let (mut engines, mut filter) = (Vec::new(), None);
-        let (mut only, mut skip) = (Vec::new(), Vec::new());
+        let (mut only, mut skip, mut random) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(arg) = args.next() {
             match split_option(&arg) {
                 (name @ "--engine", inline) => engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--only", inline) => only.extend(Step::parse_list(&args.value(name, inline)?)?),
                 (name @ "--skip", inline) => skip.extend(Step::parse_list(&args.value(name, inline)?)?),
-                (option, _) if option.starts_with('-') => {
-                    return Err(format!("there is no option `{option}`; see `cargo xtask help`"));
+                (option, inline) if option.starts_with('-') => {
+                    let Some((name, variable)) = RANDOM.into_iter().find(|(name, _)| *name == option) else {
+                        return Err(format!("there is no option `{option}`; see `cargo xtask help`"));
+                    };
+                    let number = args.value(name, inline)?;
+                    number.parse::<u64>().map_err(|_| format!("{name} needs a number, not `{number}`"))?;
+                    random.push((variable, number));
                 }
                 _ if filter.is_some() => return Err("only one FILTER can be given".to_owned()),
                 _ => filter = Some(arg),
@@ -41,7 +51,7 @@ impl Plan {
         }
         let engines = Engine::ALL.into_iter().filter(|engine| engines.is_empty() || engines.contains(engine));
         let steps = Step::choose(&only, &skip, filter.is_some());
-        Ok(Self { engines: engines.collect(), steps, filter })
+        Ok(Self { engines: engines.collect(), steps, filter, random })
     }
 
     /// The parts of a step, and the engine that each is about.
@@ -134,7 +144,8 @@ impl Session {
             (Step::Test, None) => self.build()?.run_common(filter),
             (Step::Test, Some(engine)) => {
                 let url = self.cluster_for(engine)?;
-                self.build()?.run_on(engine, url.as_deref(), filter)
+                let random = self.plan.random.clone();
+                self.build()?.run_on(engine, url.as_deref(), filter, &random)
             }
             (Step::Clients, _) => {
                 let engine = engine.unwrap_or(Engine::ALL[0]);
@@ -211,11 +222,14 @@ mod tests {
         assert_eq!(parse(&[]).map(|plan| plan.steps), Ok(Step::ALL.to_vec()));
         assert_eq!(parse(&[]).map(|plan| plan.engines), Ok(Engine::ALL.to_vec()));
         let filter = Some("claim".to_owned());
-        let plan = Plan { engines: vec![Engine::Postgres], steps: vec![Step::Test], filter };
+        let plan = Plan { engines: vec![Engine::Postgres], steps: vec![Step::Test], filter, random: Vec::new() };
         assert_eq!(parse(&["--engine", "postgres", "claim"]), Ok(plan));
         assert!(parse(&["--engine", "sled"]).is_err());
         assert!(parse(&["--fast"]).is_err());
         assert!(parse(&["one", "two"]).is_err());
+        let random = vec![(RANDOM[0].1, "7".to_owned()), (RANDOM[1].1, "50000".to_owned())];
+        assert_eq!(parse(&["--seed", "7", "--steps=50000"]).map(|plan| plan.random), Ok(random));
+        assert!(parse(&["--seed", "x"]).is_err());
     }
 
     #[test]

@@ -14,8 +14,11 @@
 
 pub mod cases;
 mod crash;
+pub mod driver;
 mod fixture;
 mod model;
+pub mod oracle;
+pub mod random;
 mod support;
 
 pub use fixture::{Fixture, Store, run};

@@ -152,17 +152,19 @@ impl Candidates {
         if room.needs_end(reader) {
             self.certain.extend(room.at_end.iter().filter(|user_id| *user_id != reader).cloned());
         }
-        let shared_from_start = room.joined_at_start(reader);
-        if !room.joined && !shared_from_start {
+        let shared_at_start = room.joined_at_start(reader) && !room.newly_encrypted;
+        if !room.joined && !shared_at_start {
             return;
         }
         self.gone.extend(room.at_start.iter().cloned());
+        let mut moved = BTreeSet::new();
         for change in room.moves.iter().filter(|change| change.user_id != reader) {
             // Joining after an invitation counts as well: it is when the two come to share (DL-2).
             if room.joined && change.to.is_present() && change.from != Standing::Joined {
                 self.keys.insert(change.user_id.clone());
             }
-            if shared_from_start && (change.from.is_present() || change.to.is_present()) {
+            // Only who shared before can have left: of others the reader, who may be gone itself, learns nothing.
+            if moved.insert(&change.user_id) && shared_at_start && change.from.is_present() {
                 self.gone.insert(change.user_id.clone());
             }
         }
@@ -339,10 +341,7 @@ mod tests {
                     prop_assert!(named, "u{} is missing in changed", index);
                 }
                 prop_assert!(shares || !named, "u{} is named and shares nothing", index);
-                prop_assert!(!shares || !left, "u{} left and shares", index);
-                if start.shares(index) && !shares {
-                    prop_assert!(left, "u{} is missing in left", index);
-                }
+                prop_assert_eq!(left, start.shares(index) && !shares, "u{} in left", index);
             }
             prop_assert_eq!(lists.changed.contains(&user(0)), keyed.contains(&0));
             prop_assert!(!lists.left.contains(&user(0)));

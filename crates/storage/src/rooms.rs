@@ -252,7 +252,7 @@ pub trait Rooms: Send + Sync {
     -> Result<Vec<MembershipChange>>;
 
     /// Every room the user has (had) anything to do with, as of strictly before `to`. Forgotten rooms are left out, but for
-    /// those the user stopped being in at `forgotten_from` or after: who last looked before has to be told of the end.
+    /// those the user was in just before `forgotten_from`: who last looked there has to be told of the end.
     async fn memberships(
         &self,
         user_id: &UserId,

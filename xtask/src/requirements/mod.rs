@@ -2,9 +2,10 @@
 //!
 //! A test says which rows it shows at the start of its documentation: `/// OTK-5, OTK-6: the same key again …`. The
 //! rows and their levels are listed in `docs/requirements/levels.txt`, and what is left out on purpose, with the
-//! reason, in `docs/requirements/left-out.txt`.
+//! reason, in `docs/requirements/left-out.txt`. What the specification leaves open is decided in `docs/decisions.md`.
 
 mod coverage;
+mod decisions;
 mod page;
 mod rows;
 mod tags;
@@ -20,6 +21,7 @@ use coverage::Coverage;
 const LEVELS: &str = "docs/requirements/levels.txt";
 const LEFT_OUT: &str = "docs/requirements/left-out.txt";
 const PAGE: &str = "docs/requirements.md";
+const DECISIONS: &str = "docs/decisions.md";
 const TESTS: &str = "crates/server/tests/blackbox";
 
 /// Prints what is shown area by area and writes the page; with `--check` the page must be right as it is.
@@ -40,7 +42,8 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     collect(&root, Path::new(TESTS), &mut tests)?;
     let coverage = Coverage::new(rows, reasons, tests);
     print!("{}", coverage.table());
-    let problems = coverage.problems();
+    let mut problems = coverage.problems();
+    problems.extend(decisions::problems(&root, DECISIONS, &read(&root, DECISIONS)?));
     for problem in &problems {
         println!("error: {problem}");
     }

@@ -64,16 +64,20 @@ pub(super) fn changes(
 }
 
 /// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that the
-/// user stopped being in at `forgotten_from` or after.
+/// user was in just before `forgotten_from`.
 pub(crate) fn memberships(
     reads: &impl Reads,
     user_id: &UserId,
     forgotten_from: Position,
     to: Position,
 ) -> Result<Vec<RoomMembership>> {
-    let is_listed = |row: &MembershipRow| {
-        let was_inside = matches!(row.previous, Some(Membership::Join | Membership::Invite | Membership::Knock));
-        !row.forgotten || (was_inside && row.cursor().position >= forgotten_from)
+    let is_listed = |room_id: &RoomId, row: &MembershipRow| {
+        if !row.forgotten || row.cursor().position < forgotten_from {
+            return Ok(!row.forgotten);
+        }
+        let before = version_before(reads, user_id, room_id, Cursor::at(forgotten_from))?;
+        let inside = [Membership::Join, Membership::Invite, Membership::Knock];
+        Ok::<_, StorageError>(before.is_some_and(|row| inside.contains(&row.membership)))
     };
     let prefix = Key::new(Table::Membership).text(user_id);
     let mut found = Vec::new();
@@ -86,7 +90,11 @@ pub(crate) fn memberships(
         } else {
             version_before(reads, user_id, &room_id, Cursor::at(to))?
         };
-        found.extend(row.filter(is_listed).map(|row| (room_id, row)));
+        if let Some(row) = row
+            && is_listed(&room_id, &row)?
+        {
+            found.push((room_id, row));
+        }
     }
     complete(reads, found, to)
 }

@@ -22,10 +22,9 @@ use serde_json::json;
 
 use crate::{
     Store,
+    random::{Random, seed, setting},
     support::{
-        account, body, parallel,
-        random::{Random, seed, setting},
-        raw,
+        account, body, parallel, raw,
         rooms::{TestRoom, message},
         to_all, to_device, transaction, user_id,
     },

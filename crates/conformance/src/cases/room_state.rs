@@ -7,10 +7,9 @@ use serde_json::json;
 
 use crate::{
     Store,
+    random::{Random, seed},
     support::{
-        assert_same,
-        random::{Random, seed},
-        room_id,
+        assert_same, room_id,
         rooms::{TestRoom, ids, membership, message, state_of},
     },
 };

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::{
     Store,
+    random::{Random, seed},
     support::{
-        random::{Random, seed},
         room_id,
         rooms::{TestRoom, ids, message, state_of},
         transaction, unique,

@@ -12,7 +12,8 @@ use serde_json::json;
 use super::{StoreModel, same};
 use crate::{
     Store,
-    support::{random::Random, raw, room_id},
+    random::Random,
+    support::{raw, room_id},
 };
 
 const USERS: [&str; 2] = ["alice", "bob"];

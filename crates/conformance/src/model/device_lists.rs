@@ -13,10 +13,8 @@ use ruma::{OwnedUserId, UserId};
 use super::{StoreModel, same};
 use crate::{
     Store,
-    support::{
-        keys::{cross_signing_key, public_key},
-        random::Random,
-    },
+    random::Random,
+    support::keys::{cross_signing_key, public_key},
 };
 
 const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];

@@ -12,7 +12,8 @@ use ruma::OwnedUserId;
 use super::{StoreModel, same};
 use crate::{
     Store,
-    support::{body, event, random::Random, transaction},
+    random::Random,
+    support::{body, event, transaction},
 };
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];

@@ -12,10 +12,8 @@ use ruma::OwnedUserId;
 use super::{StoreModel, same};
 use crate::{
     Store,
-    support::{
-        keys::{fallback_key, identity_keys, nothing, one_time_key, want_of},
-        random::Random,
-    },
+    random::Random,
+    support::keys::{fallback_key, identity_keys, nothing, one_time_key, want_of},
 };
 
 const USERS: [&str; 2] = ["alice", "bob"];

@@ -12,10 +12,8 @@ use ruma::{OwnedRoomId, OwnedUserId, UserId};
 use super::{StoreModel, same};
 use crate::{
     Store,
-    support::{
-        random::Random,
-        rooms::{TestRoom, membership, membership_of},
-    },
+    random::Random,
+    support::rooms::{TestRoom, membership, membership_of},
 };
 
 const USERS: [&str; 5] = ["creator", "alice", "bob", "carol", "dave"];

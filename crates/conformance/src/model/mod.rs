@@ -1,4 +1,4 @@
-//! Models of the store, and the driver that holds a store against them.
+//! Models of the store, and how a store is held against them.
 
 pub(crate) mod backups;
 pub(crate) mod device_lists;
@@ -8,9 +8,11 @@ pub(crate) mod memberships;
 
 use std::fmt::Debug;
 
+pub(crate) use crate::driver::same;
 use crate::{
     Store,
-    support::random::{Random, seed, setting},
+    driver::{self, Trial},
+    random::{Random, seed},
 };
 
 /// How many commands a property test runs, unless `OLMSTEAD_CONFORMANCE_STEPS` says otherwise.
@@ -18,9 +20,6 @@ const STEPS: usize = 1_000;
 
 /// One command in so many is a restart.
 const RESTART: usize = 80;
-
-/// How many runs the search for a short failure may take.
-const SHRINKING_RUNS: usize = 150;
 
 /// A model: a plain picture of a part of the store.
 pub(crate) trait StoreModel: Sized {
@@ -43,54 +42,34 @@ enum Step<C> {
     Command(C),
 }
 
-/// Runs random commands on a store and its model. A difference is shortened to few commands and told with its seed.
-pub(crate) async fn check<M: StoreModel>(store: Store) {
-    let seed = seed();
-    let steps = setting("OLMSTEAD_CONFORMANCE_STEPS").unwrap_or(STEPS);
-    println!("OLMSTEAD_CONFORMANCE_SEED={seed} OLMSTEAD_CONFORMANCE_STEPS={steps}");
-    let mut random = Random::new(seed);
-    let commands: Vec<Step<M::Command>> = (0..steps)
-        .map(|_| if random.once_in(RESTART) { Step::Restart } else { Step::Command(M::command(&mut random)) })
-        .collect();
-    let Err((at, first)) = run::<M>(store.another().await, &commands).await else { return };
-    let mut failing = commands[..=at].to_vec();
-    let (mut message, mut size, mut runs) = (first.clone(), failing.len() / 2, 0);
-    while size > 0 && runs < SHRINKING_RUNS {
-        let mut from = 0;
-        while from < failing.len() && runs < SHRINKING_RUNS {
-            let mut shorter = failing.clone();
-            shorter.drain(from..(from + size).min(failing.len()));
-            runs += 1;
-            match run::<M>(store.another().await, &shorter).await {
-                Err((at, new)) => {
-                    shorter.truncate(at + 1);
-                    (failing, message) = (shorter, new);
-                }
-                Ok(()) => from += size,
-            }
-        }
-        size /= 2;
-    }
-    let commands: Vec<String> = failing.iter().map(|step| format!("  {step:?}")).collect();
-    panic!(
-        "seed {seed}, step {at}: {first}\n{} commands suffice:\n{}\n  {message}",
-        commands.len(),
-        commands.join("\n")
-    );
-}
+/// A store, there but while it restarts, and its model.
+struct Pair<M>(Option<Store>, M);
 
-async fn run<M: StoreModel>(mut store: Store, steps: &[Step<M::Command>]) -> Result<(), (usize, String)> {
-    let mut model = M::begin(&store).await;
-    for (index, step) in steps.iter().enumerate() {
+impl<M: StoreModel> Trial for Pair<M> {
+    type Command = Step<M::Command>;
+
+    fn command(random: &mut Random) -> Self::Command {
+        if random.once_in(RESTART) { Step::Restart } else { Step::Command(M::command(random)) }
+    }
+
+    async fn step(&mut self, step: &Self::Command) -> Result<(), String> {
         match step {
-            Step::Restart => store = store.reopen().await,
-            Step::Command(command) => model.step(&store, command).await.map_err(|message| (index, message))?,
+            Step::Restart => {
+                let store = self.0.take().expect("the store");
+                self.0 = Some(store.reopen().await);
+                Ok(())
+            }
+            Step::Command(command) => self.1.step(self.0.as_ref().expect("the store"), command).await,
         }
     }
-    Ok(())
 }
 
-/// Compares an answer of the store with that of the model.
-pub(crate) fn same<T: PartialEq + Debug>(what: &str, store: T, model: T) -> Result<(), String> {
-    if store == model { Ok(()) } else { Err(format!("{what}: the store says {store:?}, the model {model:?}")) }
+/// Runs random commands on a store and its model, with a restart now and then.
+pub(crate) async fn check<M: StoreModel>(name: &str, store: Store) {
+    let begin = async || {
+        let store = store.another().await;
+        let model = M::begin(&store).await;
+        Pair(Some(store), model)
+    };
+    driver::check(name, seed(), driver::steps(STEPS), begin).await;
 }

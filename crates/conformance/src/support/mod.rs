@@ -1,7 +1,6 @@
-//! What cases have in common: users, devices, keys, rooms, random numbers.
+//! What cases have in common: users, devices, keys, rooms.
 
 pub(crate) mod keys;
-pub(crate) mod random;
 pub(crate) mod rooms;
 
 use std::{

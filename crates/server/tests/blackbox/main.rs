@@ -9,6 +9,7 @@ mod e2ee;
 mod harness;
 mod nodes;
 mod olm;
+mod oracle;
 mod processes;
 mod rooms;
 mod rules;
