@@ -270,6 +270,7 @@ macro_rules! conformance_suite {
                 an_initial_sync_agrees_with_the_single_reads
                 an_incremental_sync_agrees_with_the_single_reads
                 a_sync_of_a_deleted_device_gets_nothing
+                a_sync_knows_of_a_lock
                 an_inbox_longer_than_the_limit_goes_on
                 key_counts_tell_when_they_changed
                 nothing_above_the_horizon_is_told
