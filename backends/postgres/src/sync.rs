@@ -22,19 +22,20 @@ use crate::{
     to_device::inbox,
 };
 
-async fn is_alive(sql: &mut PgConnection, generation: u64) -> Done<bool> {
-    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM device WHERE generation = $1)")
-        .bind(number(generation))
-        .fetch_one(sql)
-        .await?)
+/// Whether the account of a device is locked; `None` if the device is gone.
+async fn is_locked(sql: &mut PgConnection, generation: u64) -> Done<Option<bool>> {
+    Ok(sqlx::query_scalar(
+        "SELECT a.locked FROM device d JOIN account a ON a.user_id = d.user_id WHERE d.generation = $1",
+    )
+    .bind(number(generation))
+    .fetch_optional(sql)
+    .await?)
 }
 
 /// All facts of one view, strictly below its horizon.
 async fn facts(sql: &mut PgConnection, horizon: Horizon, query: &SyncQuery) -> Done<Option<SyncFacts>> {
     let device = &query.device;
-    if !is_alive(&mut *sql, device.generation).await? {
-        return Ok(None);
-    }
+    let Some(locked) = is_locked(&mut *sql, device.generation).await? else { return Ok(None) };
     let to = horizon.position;
     let from = query.since.unwrap_or(Position::START);
     let (device_lists, own_device_lists) = if query.since.is_some() {
@@ -46,6 +47,7 @@ async fn facts(sql: &mut PgConnection, horizon: Horizon, query: &SyncQuery) -> D
     let (key_counts, key_counts_changed) = keys::counts(&mut *sql, device).await?;
     let forgotten_from = query.since.unwrap_or(Position::END);
     Ok(Some(SyncFacts {
+        locked,
         horizon,
         memberships: memberships(&mut *sql, &device.user_id, forgotten_from, to).await?,
         inbox: inbox(&mut *sql, device, query.inbox_from, to, query.inbox_limit).await?,

@@ -13,7 +13,7 @@
 //! | 4 | algorithm | fallback key |
 //! | 5 | | position of the last change of the counts |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use olmstead_domain::{
     json::RawJson,
@@ -146,7 +146,7 @@ impl Pools {
         limit: usize,
         memory: usize,
     ) -> Result<Option<Taker>> {
-        let mut touched = BTreeMap::new();
+        let mut touched = BTreeSet::new();
         for (key_name, key) in keys {
             let (algorithm, key_id) = key_name.split_once(':').unwrap_or((&key_name, ""));
             let head = self.heads.entry(algorithm.to_owned()).or_default();
@@ -163,10 +163,7 @@ impl Pools {
                     command.put_json(&pool_part(device, KEY, algorithm).u64(head.next), &row)?;
                     command.put_u64(&id, head.next)?;
                     head.next += 1;
-                    while head.count() > limit as u64 {
-                        leave(command, device, algorithm, head)?;
-                    }
-                    touched.insert(algorithm.to_owned(), *head);
+                    touched.insert(algorithm.to_owned());
                 }
                 Admit::AlreadyThere | Admit::AlreadyClaimed => {}
                 Admit::Conflict => {
@@ -175,7 +172,11 @@ impl Pools {
                 }
             }
         }
-        for (algorithm, head) in &touched {
+        for (algorithm, head) in self.heads.iter_mut().filter(|(algorithm, _)| touched.contains(*algorithm)) {
+            // Not before all are judged: the keys of one upload meet the same pool.
+            while head.count() > limit as u64 {
+                leave(command, device, algorithm, head)?;
+            }
             command.put(&pool_part(device, HEAD, algorithm), head.to_bytes())?;
         }
         if touched.is_empty() { Ok(None) } else { counts_changed(command, device).map(|()| None) }

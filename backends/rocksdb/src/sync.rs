@@ -5,6 +5,7 @@ use olmstead_domain::position::Position;
 use olmstead_storage::{
     Result, SyncReads,
     account_data::SETTINGS,
+    accounts::Account,
     changes::Horizon,
     sync::{SyncFacts, SyncQuery},
 };
@@ -12,6 +13,7 @@ use olmstead_storage::{
 use crate::{
     RocksStore,
     account_data::{entries_between, newest_of},
+    accounts::account_key,
     ephemeral::presence_between,
     pools::{self, Pools},
     reads::Reads,
@@ -25,6 +27,7 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
     if rows::live_device(reads, device)?.is_none() {
         return Ok(None);
     }
+    let account = reads.get_json::<Account>(&account_key(&device.user_id))?;
     let to = horizon.position;
     let from = query.since.unwrap_or(Position::START);
     let (device_lists, own_device_lists) = if query.since.is_some() {
@@ -34,6 +37,7 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
         Default::default()
     };
     Ok(Some(SyncFacts {
+        locked: account.is_some_and(|account| account.locked),
         horizon,
         memberships: memberships(reads, &device.user_id, query.since.unwrap_or(Position::END), to)?,
         inbox: to_device::inbox(reads, device, query.inbox_from, to, query.inbox_limit)?,

@@ -90,6 +90,8 @@ macro_rules! conformance_suite {
                 a_claimed_key_does_not_come_back_with_a_late_upload
                 the_memory_of_claimed_keys_is_bounded
                 a_full_pool_keeps_the_newest_keys
+                a_key_that_fell_out_of_a_full_pool_is_spent
+                a_conflict_with_a_key_about_to_be_dropped_is_one
                 a_claim_names_one_algorithm
                 claims_of_many_devices_are_one_command
                 what_cannot_be_claimed_is_absent
@@ -271,6 +273,7 @@ macro_rules! conformance_suite {
                 an_initial_sync_agrees_with_the_single_reads
                 an_incremental_sync_agrees_with_the_single_reads
                 a_sync_of_a_deleted_device_gets_nothing
+                a_sync_knows_of_a_lock
                 an_inbox_longer_than_the_limit_goes_on
                 key_counts_tell_when_they_changed
                 nothing_above_the_horizon_is_told

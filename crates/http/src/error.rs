@@ -168,6 +168,18 @@ mod tests {
         (response.status(), response.headers().contains_key(header::RETRY_AFTER))
     }
 
+    /// GEN-22: an account has no such limit yet; this is what it would be told.
+    #[tokio::test]
+    async fn a_limit_of_an_account_says_where_to_read_about_it() {
+        let (message, info_uri) = ("No more than that.".to_owned(), "https://example.org/limits".to_owned());
+        let response = ApiError(ServiceError::UserLimitExceeded { message, info_uri }).into_response();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        assert_eq!(body["errcode"], "M_USER_LIMIT_EXCEEDED");
+        assert_eq!(body["info_uri"], "https://example.org/limits");
+    }
+
     #[test]
     fn what_passes_is_told_as_something_to_try_again() {
         let away = StorageError::Unavailable { message: "gone".to_owned(), source: None };

@@ -47,8 +47,10 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::refused(Refusal::TooLarge, format!("The body is larger than {limit} bytes."))
 }
 
-/// Parses a JSON body with the spec's distinctions (GEN-5). An empty body counts as `{}`, as clients send it.
+/// Parses a JSON body with the spec's distinctions (GEN-5). An empty body counts as `{}`, as clients send it; an array is
+/// refused, since a struct also reads an array of its members.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8], missing: Missing) -> Result<T, ApiError> {
+    refuse_array(body)?;
     let text = utf8(body)?;
     let text = if text.bytes().all(|byte| byte.is_ascii_whitespace()) { "{}" } else { text };
     serde_json::from_str(text)
@@ -68,7 +70,7 @@ fn not_json() -> ApiError {
     ApiError::refused(Refusal::NotJson, "The body is not JSON.")
 }
 
-/// Refuses an array as the body: a struct also reads an array of its members, which no request is.
+/// Refuses an array as the body, which no request is.
 fn refuse_array(body: &[u8]) -> Result<(), ApiError> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return Ok(());
@@ -99,7 +101,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
-        refuse_array(&bytes)?;
         Ok(Self(parse_json(&bytes, Missing::MissingParam)?))
     }
 }

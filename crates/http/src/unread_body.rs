@@ -21,7 +21,10 @@ use tokio::runtime::Handle;
 
 use crate::extract::BODY_LIMIT;
 
-/// How long a client may take to send what nobody wants.
+/// How much is read of what nobody wants. A client that sends somewhat too much gets to hear so; one that sends far too
+/// much is not worth the traffic.
+const MOST: usize = 4 * BODY_LIMIT;
+/// How long a client may take to send it.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Makes the body read itself to its end when it is dropped before. Left as they are: bodies of HTTP/2, where one
@@ -60,7 +63,7 @@ impl Drop for Kept {
 }
 
 async fn discard(mut body: BodyDataStream) {
-    let mut left = BODY_LIMIT;
+    let mut left = MOST;
     while let Some(Ok(part)) = body.next().await {
         match left.checked_sub(part.len()) {
             Some(rest) => left = rest,

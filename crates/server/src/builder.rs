@@ -67,6 +67,7 @@ pub struct ServerBuilder {
     public_base_url: Option<String>,
     default_room_version: String,
     limits_enabled: bool,
+    one_time_keys: usize,
     trusted_proxies: Vec<Network>,
     drain: Duration,
     environment: Arc<dyn Environment>,
@@ -82,6 +83,7 @@ impl ServerBuilder {
             public_base_url: None,
             default_room_version: "12".to_owned(),
             limits_enabled: true,
+            one_time_keys: config::Limits::default().one_time_keys,
             trusted_proxies: Vec::new(),
             drain: Duration::ZERO,
             environment: Arc::new(SystemEnvironment),
@@ -105,6 +107,7 @@ impl ServerBuilder {
         builder.public_base_url = config.public_base_url.clone();
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
+        builder.one_time_keys = config.limits.one_time_keys;
         builder.drain = Duration::from_secs(config.drain_seconds);
         for text in &config.trusted_proxies {
             builder = builder.trusted_proxy(text)?;
@@ -165,6 +168,14 @@ impl ServerBuilder {
         self
     }
 
+    /// How many one-time keys are kept for a device, of each algorithm; the oldest beyond are dropped. 5,000 by default.
+    /// Clients keep up to a hundred there, and upload for ever where there is no room for them.
+    #[must_use]
+    pub fn one_time_keys(mut self, most: usize) -> Self {
+        self.one_time_keys = most;
+        self
+    }
+
     /// Believes the `X-Forwarded-For` of a proxy or load balancer: an address, or a range such as `10.0.0.0/8`. Rate limits
     /// are then of the clients behind it.
     ///
@@ -217,6 +228,7 @@ impl ServerBuilder {
         let mut config = ServiceConfig::new(server_name);
         config.registration = self.registration;
         config.registration_shared_secret = self.shared_secret;
+        config.one_time_key_limit = self.one_time_keys;
         config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;

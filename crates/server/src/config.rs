@@ -133,6 +133,8 @@ pub struct Rooms {
 pub struct Limits {
     /// `false` lifts all rate limits, for tests.
     pub enabled: bool,
+    /// One-time keys that are kept for a device, of each algorithm; the oldest beyond are dropped.
+    pub one_time_keys: usize,
 }
 
 /// The log.
@@ -195,7 +197,7 @@ impl Default for Rooms {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { enabled: true }
+        Self { enabled: true, one_time_keys: 5_000 }
     }
 }
 
@@ -259,6 +261,7 @@ impl Config {
             return Err(ServerError::Config("listen names no address".to_owned()));
         }
         self.storage.check()?;
+        self.limits.check()?;
         if self.registration.mode == RegistrationMode::Token
             && self.registration.token.as_deref().unwrap_or("").is_empty()
         {
@@ -267,6 +270,22 @@ impl Config {
             ));
         }
         Ok(())
+    }
+}
+
+/// A client keeps up to a hundred keys here: with room for fewer it would upload for ever.
+const FEWEST_ONE_TIME_KEYS: usize = 100;
+/// More would only fill the store.
+const MOST_ONE_TIME_KEYS: usize = 1_000_000;
+
+impl Limits {
+    fn check(&self) -> Result<(), ServerError> {
+        if (FEWEST_ONE_TIME_KEYS..=MOST_ONE_TIME_KEYS).contains(&self.one_time_keys) {
+            return Ok(());
+        }
+        Err(ServerError::Config(format!(
+            "limits.one_time_keys is not between {FEWEST_ONE_TIME_KEYS} and {MOST_ONE_TIME_KEYS}"
+        )))
     }
 }
 
@@ -388,6 +407,16 @@ mod tests {
         assert!(refused(&postgres("statement_timeout_seconds = 0")).contains("storage.statement_timeout_seconds"));
         let config = storage(&postgres("max_connections = 40")).unwrap();
         assert_eq!((config.storage.engine, config.storage.max_connections), (EngineName::Postgres, 40));
+    }
+
+    #[test]
+    fn a_pool_of_one_time_keys_has_room_for_those_of_a_client() {
+        let limits = |text: &str| from_file(&format!("server_name = \"a\"\n[limits]\n{text}"));
+        assert_eq!(limits("").unwrap().limits.one_time_keys, 5_000);
+        assert_eq!(limits("one_time_keys = 100").unwrap().limits.one_time_keys, 100);
+        for text in ["one_time_keys = 0", "one_time_keys = 99", "one_time_keys = 1000001"] {
+            assert!(limits(text).unwrap_err().to_string().contains("limits.one_time_keys"), "{text}");
+        }
     }
 
     #[test]

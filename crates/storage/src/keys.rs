@@ -18,9 +18,11 @@ pub struct KeysUpload {
     pub one_time_keys: Vec<(String, RawJson)>,
     /// `<algorithm>:<key_id>` and value, at most one an algorithm.
     pub fallback_keys: Vec<(String, RawJson)>,
-    /// The pool of an algorithm keeps this many keys and drops its oldest beyond (OTK-16).
+    /// The pool of an algorithm keeps this many keys and drops its oldest beyond (OTK-16). A key that is dropped is spent
+    /// as one that is claimed: never handed out, its id remembered, and the same key uploaded again is passed over. It
+    /// leaves with the upload that had no room for it, so it is still there for what OTK-6 says of that upload.
     pub pool_limit: usize,
-    /// This many ids of claimed keys are remembered per device and algorithm, so that a late retry of an upload cannot
+    /// This many ids of claimed and dropped keys are remembered per device and algorithm, so that a late retry of an upload cannot
     /// bring a claimed key back (OTK-3).
     pub claimed_memory: usize,
 }

@@ -25,6 +25,8 @@ pub struct SyncQuery {
 /// What changed for a device between its token and now, all from one consistent view.
 #[derive(Debug, Clone)]
 pub struct SyncFacts {
+    /// Whether the account is locked, so that nobody is told anything (GEN-15).
+    pub locked: bool,
     /// The horizon of the view: the position of the next token. Nothing at or above it is in here.
     pub horizon: Horizon,
     /// Every room of the user, with the last activity in each.

@@ -160,6 +160,40 @@ pub async fn a_full_pool_keeps_the_newest_keys(store: Store) {
     assert_eq!(claim_all(&store, &device).await, names(15..20));
 }
 
+/// What fell out of a full pool is spent as if it was claimed: uploaded again, it is passed over, and its id cannot be
+/// used for another key, over a restart too (OTK-3, OTK-16).
+pub async fn a_key_that_fell_out_of_a_full_pool_is_spent(store: Store) {
+    let (_, device) = store.user_with_device("alice").await;
+    let upload = |one_time_keys: Vec<(String, RawJson)>| KeysUpload { one_time_keys, pool_limit: 5, ..nothing() };
+    store.upload(&device, upload(one_time_keys(0..5))).await;
+    store.upload(&device, upload(one_time_keys(5..8))).await;
+    let store = store.reopen().await;
+    let again = vec![(key_name(0), one_time_key(0, "sig")), (key_name(1), one_time_key(100, "sig"))];
+    let (counts, _) = store.upload(&device, upload(again)).await;
+    assert_eq!(counts.one_time_keys[CURVE], 5);
+    assert_eq!(claim_all(&store, &device).await, names(3..8));
+    let (counts, _) = store.upload(&device, upload(one_time_keys(0..8))).await;
+    assert!(counts.one_time_keys.is_empty(), "claimed or dropped, none comes back: {counts:?}");
+    assert_eq!(store.claim_name(&device).await, None);
+}
+
+/// Keys of one upload are judged by the pool as it was before: a conflict with a key that has to leave to make room for
+/// the upload is a conflict (OTK-6, OTK-16).
+pub async fn a_conflict_with_a_key_about_to_be_dropped_is_one(store: Store) {
+    let (_, device) = store.user_with_device("alice").await;
+    let upload = |one_time_keys: Vec<(String, RawJson)>| KeysUpload { one_time_keys, pool_limit: 5, ..nothing() };
+    store.upload(&device, upload(one_time_keys(0..5))).await;
+    let mut keys = one_time_keys(5..8);
+    keys.push((key_name(0), one_time_key(100, "sig")));
+    let outcome = store.upload_keys(&device, upload(keys)).await.unwrap();
+    assert!(matches!(&outcome, UploadOutcome::OneTimeKeyExists { key_name: name, .. } if *name == key_name(0)));
+    let mut keys = one_time_keys(5..8);
+    keys.extend(one_time_keys(0..1));
+    let (counts, _) = store.upload(&device, upload(keys)).await;
+    assert_eq!(counts.one_time_keys[CURVE], 5);
+    assert_eq!(claim_all(&store, &device).await, names(3..8));
+}
+
 /// A claim gets a key of the algorithm it names, and at most one (OTK-9).
 pub async fn a_claim_names_one_algorithm(store: Store) {
     let (_, device) = store.user_with_device("alice").await;

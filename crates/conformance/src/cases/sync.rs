@@ -2,6 +2,8 @@
 
 use olmstead_domain::position::{Cursor, Position};
 use olmstead_storage::{
+    accounts::StandingChange,
+    changes::ChangeKey,
     devices::{DeviceRef, DeviceSelection},
     ephemeral::Presence,
     rooms::RoomMembership,
@@ -155,6 +157,19 @@ pub async fn a_sync_of_a_deleted_device_gets_nothing(store: Store) {
     }
     store.log_in(&alice, "DEVICE").await;
     assert!(store.sync_facts(&query(&device, None)).await.unwrap().is_none());
+}
+
+/// Whether the account is locked is part of what every sync reads, and a lock wakes those that wait (GEN-15).
+pub async fn a_sync_knows_of_a_lock(store: Store) {
+    let (alice, device) = store.user_with_device("alice").await;
+    assert!(!facts(&store, &device, None).await.locked);
+    for locked in [true, false] {
+        let at = store.position().await;
+        let change = StandingChange { locked: Some(locked), ..StandingChange::default() };
+        assert!(store.set_standing(&alice, change).await.unwrap());
+        store.assert_wakes(at, "a lock", &[ChangeKey::User(alice.clone())]).await;
+        assert_eq!(facts(&store, &device, Some(at)).await.locked, locked);
+    }
 }
 
 /// An inbox beyond the limit goes on where it stopped, inside a commit too (TD-9).

@@ -54,10 +54,8 @@ struct Device {
     identities: u64,
     /// Unclaimed keys by algorithm, in the order to hand out: name, which key, value.
     pools: BTreeMap<usize, Vec<(String, u64, RawJson)>>,
-    claimed: BTreeSet<String>,
-    /// Names of keys that fell out of a full pool. Whether such a key may come again is the store's choice, so they do
-    /// not.
-    dropped: BTreeSet<String>,
+    /// Names of keys that were claimed or fell out of a full pool.
+    spent: BTreeSet<String>,
     fallback: BTreeMap<usize, Fallback>,
 }
 
@@ -143,8 +141,7 @@ impl StoreModel for Model {
                     identity: None,
                     identities: 0,
                     pools: BTreeMap::new(),
-                    claimed: BTreeSet::new(),
-                    dropped: BTreeSet::new(),
+                    spent: BTreeSet::new(),
                     fallback: BTreeMap::new(),
                 };
                 let device = self.devices.entry(*slot).or_insert(new);
@@ -197,20 +194,9 @@ impl StoreModel for Model {
 impl Model {
     async fn upload(&mut self, store: &Store, slot: Slot, keys: &[Key], fallback: Option<&Key>) -> Result<(), String> {
         let Some(device) = self.devices.get_mut(&slot) else { return Ok(()) };
-        let may_come = |key: &&Key| !device.dropped.contains(&device.name(key.0, key.1));
-        let mut keys: Vec<Key> = keys.iter().filter(may_come).copied().collect();
-        // A conflict with a key that falls out by the same upload is the store's to see or not, so there is none.
-        let fits = |algorithm: usize| {
-            let there = device.pools.get(&algorithm).map_or(0, Vec::len);
-            there + keys.iter().filter(|key| key.0 == algorithm).count() <= POOL_LIMIT
-        };
-        let fits = [fits(0), fits(1)];
-        keys.retain(|key| {
-            fits[key.0] || device.held(key.0, &device.name(key.0, key.1)).is_none_or(|(which, _)| which == key.2)
-        });
         let value = |id: u64, which: u64, signature: u64| one_time_key(id * 10 + which, &format!("s{signature}"));
         let mut upload = KeysUpload { pool_limit: POOL_LIMIT, ..nothing() };
-        for (algorithm, id, which, signature) in &keys {
+        for (algorithm, id, which, signature) in keys {
             upload.one_time_keys.push((device.name(*algorithm, *id), value(*id, *which, *signature)));
         }
         if let Some((algorithm, id, which, signature)) = fallback {
@@ -237,16 +223,16 @@ impl Model {
         };
         same("conflicts", Vec::new(), conflicts)?;
         same("the device list", device_list_changed, false)?;
-        for (algorithm, id, which, signature) in &keys {
+        for (algorithm, id, which, signature) in keys {
             let name = device.name(*algorithm, *id);
-            if device.held(*algorithm, &name).is_none() && !device.claimed.contains(&name) {
+            if device.held(*algorithm, &name).is_none() && !device.spent.contains(&name) {
                 let value = value(*id, *which, *signature);
                 device.pools.entry(*algorithm).or_default().push((name, *which, value));
             }
         }
         for pool in device.pools.values_mut() {
             let dropped = pool.drain(..pool.len().saturating_sub(POOL_LIMIT));
-            device.dropped.extend(dropped.map(|(name, ..)| name));
+            device.spent.extend(dropped.map(|(name, ..)| name));
         }
         if let Some((algorithm, id, which, signature)) = fallback {
             let (name, content) = (device.name(*algorithm, *id), id * 10 + which);
@@ -275,7 +261,7 @@ impl Model {
             let pool = device.pools.entry(*algorithm).or_default();
             if !pool.is_empty() {
                 let (name, _, value) = pool.remove(0);
-                device.claimed.insert(name.clone());
+                device.spent.insert(name.clone());
                 expected.push((owner, name, value.to_string(), false));
             } else if let Some(key) = device.fallback.get_mut(algorithm) {
                 key.used = true;

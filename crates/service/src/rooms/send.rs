@@ -29,7 +29,8 @@ const MAX_ANNOTATIONS: usize = 10_000;
 ///
 /// # Errors
 /// [`Refusal::InvalidParam`] for a malformed type or transaction, [`Refusal::BadJson`] for content that is not a
-/// canonical object, [`Refusal::TooLarge`], [`Refusal::DuplicateAnnotation`], [`Refusal::Forbidden`].
+/// canonical object, [`Refusal::TooLarge`], [`Refusal::DuplicateAnnotation`], [`Refusal::Forbidden`], [`Refusal::UserSuspended`] for all but
+/// redactions of own events.
 pub async fn send(
     cx: &Context,
     session: &Session,
@@ -46,7 +47,11 @@ pub async fn send(
         transaction_id: transaction_id.to_owned(),
     };
     if kind == "m.room.redaction" {
+        // Which asks whose event it is.
         return redact::send_redaction(cx, session, room_id, content, transaction).await;
+    }
+    if session.suspended {
+        return Err(ServiceError::refused(Refusal::UserSuspended, "This account is suspended."));
     }
     let sender = &session.device.user_id;
     let template = EventTemplate::message(sender, kind, content.as_raw().to_owned(), cx.now());

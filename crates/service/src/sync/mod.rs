@@ -97,7 +97,8 @@ pub struct SyncRequest {
 /// Answers a sync with the JSON of the body, waiting for news if there are none and the client asks to.
 ///
 /// # Errors
-/// `InvalidParam` for a token or filter that is not ours, `UnknownToken` if the device is gone.
+/// `InvalidParam` for a token or filter that is not ours, `UnknownToken` if the device is gone, `UserLocked` if the account
+/// is locked, also while the request waits.
 pub async fn sync(cx: &Context, device: &DeviceRef, request: SyncRequest) -> Result<Vec<u8>> {
     let token = match request.since.as_deref().filter(|since| !since.is_empty()) {
         None => None,
@@ -193,8 +194,12 @@ async fn read(
 async fn facts(cx: &Context, device: &DeviceRef, start: &Start) -> Result<olmstead_storage::sync::SyncFacts> {
     let query =
         SyncQuery { device: device.clone(), since: start.since, inbox_from: start.inbox_from, inbox_limit: INBOX_PAGE };
-    // A device that was deleted while its request was on the way.
-    cx.storage.sync_facts(&query).await?.ok_or(ServiceError::UnknownToken { soft_logout: false })
+    // The device may be deleted, and the account locked, while a request is on its way or waits.
+    match cx.storage.sync_facts(&query).await? {
+        None => Err(ServiceError::UnknownToken { soft_logout: false }),
+        Some(facts) if facts.locked => Err(ServiceError::UserLocked),
+        Some(facts) => Ok(facts),
+    }
 }
 
 /// The beginning of a span, for what is asked for from the beginning of time.

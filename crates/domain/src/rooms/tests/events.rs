@@ -2,6 +2,7 @@
 
 use ruma::{
     CanonicalJsonObject,
+    room_version_rules::RedactionRules,
     serde::Base64,
     signatures::{PublicKeyMap, PublicKeySet, Verified, reference_hash, verify_event},
 };
@@ -251,6 +252,30 @@ fn server_keys_are_made_from_seeds() {
         serde_json::to_string(&object).unwrap(),
         r#"{"signatures":{"domain":{"ed25519:1":"K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"}}}"#
     );
+    // And those of its events, which are of a room of the first version.
+    let events = [
+        (
+            json!({"room_id": "!x:domain", "sender": "@a:domain", "origin": "domain", "origin_server_ts": 1_000_000,
+                "signatures": {}, "hashes": {}, "type": "X", "content": {}, "prev_events": [], "auth_events": [],
+                "depth": 3, "unsigned": {"age_ts": 1_000_000}}),
+            "5jM4wQpv6lnBo7CLIghJuHdW+s2CMBJPUOGOC89ncos",
+            "KxwGjPSDEtvnFgU00fwFz+l6d2pJM6XBIaMEn81SXPTRl16AqLAYqfIReFGZlHi5KLjAWbOoMszkwsQma+lYAg",
+        ),
+        (
+            json!({"content": {"body": "Here is the message content"}, "event_id": "$0:domain", "origin": "domain",
+                "origin_server_ts": 1_000_000, "type": "m.room.message", "room_id": "!r:domain",
+                "sender": "@u:domain", "signatures": {}, "unsigned": {"age_ts": 1_000_000}}),
+            "onLKD1bGljeBWQhWZ1kaP9SorVmRQNdN5aM2JYU2n/g",
+            "Wm+VzmOUOz08Ds+0NTWb1d4CZrVsJSikkeRxh6aCcUwu6pNC78FunoD7KNWzqFn241eYHYMGCA5McEiVPdhzBA",
+        ),
+    ];
+    for (event, hash, signature) in events {
+        let mut signed: CanonicalJsonObject = serde_json::from_value(event).unwrap();
+        key.hash_and_sign(&mut signed, &RedactionRules::V1).unwrap();
+        let signed = serde_json::to_value(signed).unwrap();
+        assert_eq!(signed["hashes"]["sha256"], hash);
+        assert_eq!(signed["signatures"]["domain"]["ed25519:1"], signature);
+    }
     assert!(ServerKey::from_seed(name.clone(), &seed, "").is_err());
     assert!(ServerKey::from_seed(name, &seed, "a-b").is_err());
 }

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     App,
-    auth::Auth,
+    auth::{Auth, SuspendedToo},
     error::ApiResult,
     extract::{Json, ObjectBody},
 };
 
-pub(super) async fn post(State(app): State<App>, auth: Auth, body: ObjectBody) -> ApiResult<Json<Value>> {
+pub(super) async fn post(State(app): State<App>, auth: Auth<SuspendedToo>, body: ObjectBody) -> ApiResult<Json<Value>> {
     let token = login_token::create(&app.cx, &auth, &body.0).await?;
     Ok(Json(json!({"login_token": token, "expires_in_ms": LIFETIME_MS})))
 }

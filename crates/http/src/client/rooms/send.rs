@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Id;
 use crate::{
     App,
-    auth::{Auth, GuestsToo},
+    auth::{AnyActive, Auth},
     error::ApiResult,
     extract::{Json, Missing, Path, RawBody, parse_json},
 };
@@ -22,7 +22,7 @@ pub(super) struct EventReply {
 /// Sends a message event.
 pub(super) async fn handler(
     State(app): State<App>,
-    auth: Auth<GuestsToo>,
+    auth: Auth<AnyActive>,
     Path((Id(room_id), event_type, transaction_id)): Path<(Id<OwnedRoomId>, String, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Json<EventReply>> {

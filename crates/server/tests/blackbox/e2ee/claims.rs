@@ -22,7 +22,7 @@ fn claimed(answer: &Value, of: &Client) -> Option<(String, Value)> {
     keys.iter().next().map(|(name, key)| (name.clone(), key.clone()))
 }
 
-/// OTK-1, OTK-9, OTK-10.
+/// OTK-1, OTK-9, OTK-10: each key once, as it was uploaded, and then none.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_at_the_same_time_never_get_the_same_key() {
     let server = Server::shared().await;
@@ -47,7 +47,7 @@ async fn claims_at_the_same_time_never_get_the_same_key() {
     assert_eq!(counts["one_time_key_counts"]["signed_curve25519"].as_u64().unwrap_or(0), 0);
 }
 
-/// OTK-1 as it is felt: two senders start a session with one device at once, and both are understood.
+/// OTK-1: two senders start a session with one device at once, and both are understood.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_senders_at_once_are_both_understood() {
     let server = Server::shared().await;
@@ -64,7 +64,7 @@ async fn two_senders_at_once_are_both_understood() {
     assert!(alice.broken_to_device().is_empty());
 }
 
-/// OTK-1 over a crash: what was claimed before it is never given again.
+/// OTK-1: what was claimed before it is never given again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_claimed_before_a_kill_is_not_claimed_after_it() {
     let Some(server) = Server::process().await else { return };

@@ -3,17 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Client, Server, Syncing, keys::DeviceKeys, to_device},
+    harness::{
+        Client, Server, Syncing,
+        keys::{ALGORITHM, DeviceKeys, claim},
+        to_device,
+    },
     olm::CryptoClient,
 };
-
-const ALGORITHM: &str = "signed_curve25519";
-
-/// Claims a key of a device; the object with its one member.
-async fn claim(by: &Client, of: &Client) -> Value {
-    let body = json!({"one_time_keys": {of.user_id(): {of.device_id(): ALGORITHM}}});
-    by.post("/keys/claim", body).await.ok()["one_time_keys"][of.user_id()][of.device_id()].clone()
-}
 
 /// Whether the device has a fallback key that was not given out, by the next sync that brings something.
 async fn unused(by: &Client, of: &Client, sync: &mut Syncing) -> bool {
@@ -24,7 +20,7 @@ async fn unused(by: &Client, of: &Client, sync: &mut Syncing) -> bool {
     types.iter().any(|kind| kind == ALGORITHM)
 }
 
-/// FBK-1, FBK-3 to FBK-6.
+/// FBK-1, FBK-3, FBK-4, FBK-5, FBK-6: the life of a fallback key, as its device follows it in one line of syncs.
 #[tokio::test]
 async fn a_fallback_key_is_used_again_and_again_and_then_replaced() {
     let server = Server::shared().await;
@@ -58,7 +54,7 @@ async fn a_fallback_key_is_used_again_and_again_and_then_replaced() {
     assert_eq!(claim(&bob, &alice).await, second);
 }
 
-/// FBK-3 as it is felt: with all one-time keys claimed, new senders are understood.
+/// FBK-3: with all one-time keys claimed, new senders are understood.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_without_one_time_keys_is_still_reached() {
     let server = Server::shared().await;

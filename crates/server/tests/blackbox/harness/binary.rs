@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::engine::Place;
+use super::{admin::SECRET, engine::Place};
 
 pub(super) struct Binary {
     base: String,
@@ -56,6 +56,7 @@ impl Binary {
                     .env("OLMSTEAD_LISTEN", format!("[\"{listen}\"]"))
                     .envs(place.settings())
                     .env("OLMSTEAD_REGISTRATION__MODE", "open")
+                    .env("OLMSTEAD_REGISTRATION__SHARED_SECRET", SECRET)
                     .env("OLMSTEAD_LIMITS__ENABLED", "false")
                     .env("OLMSTEAD_LOG__FILTER", log);
                 command

@@ -128,7 +128,12 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    fn logged_in(&self, answer: &Value, password: String) -> Self {
+    /// The same device, after its user chose another password.
+    pub fn with_new_password(&self, password: &str) -> Self {
+        Self { password: password.to_owned(), ..self.clone() }
+    }
+
+    pub(super) fn logged_in(&self, answer: &Value, password: String) -> Self {
         let member = |name: &str| match answer[name].as_str() {
             Some(text) => text.to_owned(),
             None => panic!("{name} is missing in {answer}"),

@@ -2,9 +2,33 @@
 
 use sdk_ruma::CanonicalJsonValue;
 use serde_json::{Map, Value, json};
-use vodozemac::{Ed25519SecretKey, Ed25519Signature, olm::Account};
+use vodozemac::{Ed25519PublicKey, Ed25519SecretKey, Ed25519Signature, olm::Account};
 
 use super::Client;
+
+/// The algorithm of one-time keys that clients use.
+pub const ALGORITHM: &str = "signed_curve25519";
+
+/// Claims a key of a device: the object with its one member, null if there is none.
+pub async fn claim(by: &Client, of: &Client) -> Value {
+    let body = json!({"one_time_keys": {of.user_id(): {of.device_id(): ALGORITHM}}});
+    by.post("/keys/claim", body).await.ok()["one_time_keys"][of.user_id()][of.device_id()].clone()
+}
+
+/// How many one-time keys a device has, as it is told.
+pub async fn count(of: &Client) -> Value {
+    of.post("/keys/upload", json!({})).await.ok()["one_time_key_counts"][ALGORITHM].clone()
+}
+
+/// The identity keys of a device as another sees them, null if there are none.
+pub async fn device_keys(by: &Client, of: &Client) -> Value {
+    query(by, of).await["device_keys"][of.user_id()][of.device_id()].clone()
+}
+
+/// All that `keys/query` says of a user.
+pub async fn query(by: &Client, of: &Client) -> Value {
+    by.post("/keys/query", json!({"device_keys": {of.user_id(): []}})).await.ok()
+}
 
 /// The identity of one device.
 ///
@@ -166,6 +190,14 @@ fn with_signature(mut object: Value, user_id: &str, key: &str, signature: &Ed255
     }
     object["signatures"][user_id][format!("ed25519:{key}")] = Value::String(signature.to_base64());
     object
+}
+
+/// Whether an object carries a good signature by a key of a user.
+pub fn verifies(object: &Value, user_id: &str, key_id: &str, public_key: &str) -> bool {
+    let signature = object["signatures"][user_id][format!("ed25519:{key_id}")].as_str().unwrap_or_default();
+    let Ok(signature) = Ed25519Signature::from_base64(signature) else { return false };
+    let public_key = Ed25519PublicKey::from_base64(public_key).expect("a public key");
+    public_key.verify(canonical(object).as_bytes(), &signature).is_ok()
 }
 
 /// Canonical JSON without what a signature does not cover.

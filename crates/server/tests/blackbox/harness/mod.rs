@@ -16,14 +16,17 @@
 //! Names are made unique, so tests share a server without meeting. Nothing here sleeps: what must happen is waited for
 //! with a deadline ([`deadline`]), and a panic says what did not come.
 
+mod admin;
 mod binary;
 mod call;
 mod client;
+mod clock;
 mod engine;
 mod in_process;
 pub mod keys;
 mod nodes;
 mod proxy;
+mod raw;
 mod server;
 mod sync;
 
@@ -32,7 +35,9 @@ use std::{future::Future, time::Duration};
 pub use self::{
     call::{Call, Response},
     client::Client,
+    clock::Clock,
     engine::{Engine, Place},
+    raw::Raw,
     server::Server,
     sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
 };

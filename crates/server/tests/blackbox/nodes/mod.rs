@@ -1,5 +1,6 @@
 //! Several nodes on one store, with the requests of one client spread over them.
 
+mod keys;
 mod leaving;
 mod presence;
 mod sessions;

@@ -3,24 +3,18 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool, mpsc},
     thread,
     time::Duration,
 };
 
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::HttpConfig;
-use olmstead_service::{
-    Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, notifier::Notifier,
-};
+use olmstead_service::{Context, RegistrationMode, ServiceConfig, caches::Caches, notifier::Notifier};
 use olmstead_storage::SharedStorage;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
-use crate::harness::{Engine, Place, Server, deadline, within};
+use crate::harness::{Clock, Engine, Place, Server, deadline, within};
 
 /// How nodes are.
 #[derive(Clone)]
@@ -29,6 +23,7 @@ pub(super) struct Plan {
     deaf: bool,
     limits: bool,
     drain: Duration,
+    /// All nodes have the same.
     clock: Arc<Clock>,
 }
 
@@ -61,26 +56,6 @@ impl Plan {
             return None;
         }
         Some(tokio::task::spawn_blocking(move || Nodes::run(&self)).await.expect("the nodes start"))
-    }
-}
-
-/// A clock that tests put forward. All nodes have the same.
-#[derive(Default)]
-pub(super) struct Clock(AtomicU64);
-
-impl Clock {
-    pub(super) fn forward(&self, time: Duration) {
-        self.0.fetch_add(u64::try_from(time.as_millis()).expect("a time"), Ordering::SeqCst);
-    }
-}
-
-impl Environment for Clock {
-    fn now(&self) -> u64 {
-        SystemEnvironment.now() + self.0.load(Ordering::SeqCst)
-    }
-
-    fn random(&self, buffer: &mut [u8]) {
-        SystemEnvironment.random(buffer);
     }
 }
 

@@ -1,9 +1,19 @@
 //! The rules of the specification that encryption rests on, one by one, each with the id of its requirement.
 
 mod backups;
+mod bodies;
 mod cross_signing;
+mod device_keys;
 mod device_lists;
 mod devices;
+mod endpoints;
+mod fallback_keys;
 mod general;
-mod keys;
+mod key_queries;
+mod limits;
+mod one_time_keys;
+mod paths;
+mod signed_json;
+mod standing;
 mod to_device;
+mod transactions;
