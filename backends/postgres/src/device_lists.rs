@@ -103,6 +103,7 @@ pub(crate) async fn delete(command: &mut Command, user_id: &UserId, taken: Taken
     sqlx::query("DELETE FROM pool WHERE generation = ANY($1)").bind(&generations).execute(command.sql()).await?;
     sqlx::query(
         "WITH tokens AS (DELETE FROM token WHERE generation = ANY($1)),
+              replaced AS (DELETE FROM replaced_token WHERE generation = ANY($1)),
               seen AS (DELETE FROM device_seen WHERE generation = ANY($1)),
               keys AS (DELETE FROM one_time_key WHERE generation = ANY($1)),
               memory AS (DELETE FROM transaction_memory WHERE generation = ANY($1)),

@@ -79,7 +79,7 @@ pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, sessi
     let device = match known {
         Some(generation) => {
             let device = DeviceRef { user_id: user_id.to_owned(), device_id: device_id.clone(), generation };
-            tokens::end_all(command.sql(), &device).await?;
+            tokens::replace_all(command.sql(), &device).await?;
             device
         }
         None => {
@@ -225,6 +225,10 @@ impl Devices for PostgresStore {
                 _ => Ok(()),
             }
         })
+    }
+
+    async fn was_replaced(&self, token: &TokenHash) -> Result<bool> {
+        read!(self, |connection| tokens::was_replaced(connection, token).await)
     }
 
     async fn devices(&self, user_id: &UserId) -> Result<Vec<Device>> {

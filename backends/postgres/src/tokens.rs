@@ -3,6 +3,8 @@
 //! Tokens come in pairs: an access token and, with it, perhaps a refresh token. A login begins with one pair; each use
 //! of the refresh token makes a further one. Until a token of a new pair is used, the older pairs live on, so that a
 //! lost answer can be asked for again; its first use ends all other pairs of the device (AUTH-5).
+//!
+//! The last tokens that ended so are remembered, to tell a client that was left behind from one whose device is gone.
 
 use olmstead_storage::devices::{DeviceRef, NewSession, TokenHash};
 use sqlx::PgConnection;
@@ -15,6 +17,8 @@ use crate::{
 /// Pairs of one device that may live at once. A client that asks again and again without using what it gets loses the
 /// older of them, but never the pair it asks with.
 const PAIRS: i64 = 8;
+/// Tokens of one device that are remembered as replaced.
+const REPLACED: i64 = 16;
 
 /// A token as stored.
 #[derive(Debug, Clone)]
@@ -60,9 +64,37 @@ pub(crate) async fn live(sql: &mut PgConnection, hash: &TokenHash, refresh: bool
     }))
 }
 
-/// Ends all tokens of a device.
-pub(crate) async fn end_all(sql: &mut PgConnection, device: &DeviceRef) -> Done<()> {
-    sqlx::query("DELETE FROM token WHERE generation = $1").bind(number(device.generation)).execute(sql).await?;
+/// Whether a token was of a device that is still there, before another took its place.
+pub(crate) async fn was_replaced(sql: &mut PgConnection, hash: &TokenHash) -> Done<bool> {
+    Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM replaced_token JOIN device USING (generation) WHERE hash = $1)")
+        .bind(hash.as_slice())
+        .fetch_one(sql)
+        .await?)
+}
+
+/// Ends all tokens of a device that lives on, since a new login follows.
+pub(crate) async fn replace_all(sql: &mut PgConnection, device: &DeviceRef) -> Done<()> {
+    sqlx::query(
+        "WITH gone AS (DELETE FROM token WHERE generation = $1 RETURNING hash, generation, pair)
+         INSERT INTO replaced_token (hash, generation, pair) SELECT hash, generation, pair FROM gone",
+    )
+    .bind(number(device.generation))
+    .execute(&mut *sql)
+    .await?;
+    bound_replaced(sql, device).await
+}
+
+/// Forgets all but the last tokens that were replaced.
+async fn bound_replaced(sql: &mut PgConnection, device: &DeviceRef) -> Done<()> {
+    sqlx::query(
+        "DELETE FROM replaced_token WHERE hash IN (
+             SELECT hash FROM replaced_token WHERE generation = $1 ORDER BY pair DESC OFFSET $2
+         )",
+    )
+    .bind(number(device.generation))
+    .bind(REPLACED)
+    .execute(sql)
+    .await?;
     Ok(())
 }
 
@@ -86,26 +118,31 @@ pub(crate) async fn begin(sql: &mut PgConnection, device: &DeviceRef, new: &NewP
 
 /// The first use of a pair: ends all others.
 pub(crate) async fn first_use(sql: &mut PgConnection, used: &TokenRow) -> Done<()> {
-    for statement in [
-        "DELETE FROM token WHERE generation = $1 AND pair <> $2",
-        "UPDATE token SET retires = false WHERE generation = $1 AND pair = $2",
-    ] {
-        sqlx::query(statement).bind(number(used.device.generation)).bind(number(used.pair)).execute(&mut *sql).await?;
-    }
-    Ok(())
+    sqlx::query(
+        "WITH gone AS (DELETE FROM token WHERE generation = $1 AND pair <> $2 RETURNING hash, generation, pair),
+              own AS (UPDATE token SET retires = false WHERE generation = $1 AND pair = $2)
+         INSERT INTO replaced_token (hash, generation, pair) SELECT hash, generation, pair FROM gone",
+    )
+    .bind(number(used.device.generation))
+    .bind(number(used.pair))
+    .execute(&mut *sql)
+    .await?;
+    bound_replaced(sql, &used.device).await
 }
 
 /// Makes room for one more pair beside the one that is used.
 pub(crate) async fn bound_pairs(sql: &mut PgConnection, used: &TokenRow) -> Done<()> {
     sqlx::query(
-        "DELETE FROM token WHERE generation = $1 AND pair IN (
-             SELECT DISTINCT pair FROM token WHERE generation = $1 AND pair <> $2 ORDER BY pair DESC OFFSET $3
-         )",
+        "WITH gone AS (
+             DELETE FROM token WHERE generation = $1 AND pair IN (
+                 SELECT DISTINCT pair FROM token WHERE generation = $1 AND pair <> $2 ORDER BY pair DESC OFFSET $3
+             ) RETURNING hash, generation, pair)
+         INSERT INTO replaced_token (hash, generation, pair) SELECT hash, generation, pair FROM gone",
     )
     .bind(number(used.device.generation))
     .bind(number(used.pair))
     .bind(PAIRS - 2)
-    .execute(sql)
+    .execute(&mut *sql)
     .await?;
-    Ok(())
+    bound_replaced(sql, &used.device).await
 }

@@ -77,7 +77,7 @@ pub(crate) fn begin_session(command: &mut Command<'_>, user_id: &UserId, session
         Some(row) => {
             let device =
                 DeviceRef { user_id: user_id.to_owned(), device_id: device_id.clone(), generation: row.generation };
-            tokens::end_all(command, &device, None)?;
+            tokens::replace_all(command, &device)?;
             device
         }
         None => {
@@ -176,6 +176,15 @@ impl Devices for RocksStore {
                 Some((used, _)) if used.retires => tokens::first_use(command, &used),
                 _ => Ok(()),
             }
+        })
+        .await
+    }
+
+    async fn was_replaced(&self, token: &TokenHash) -> Result<bool> {
+        let token = *token;
+        self.read(move |view| match tokens::replaced(view, &token)? {
+            Some(device) => Ok(rows::live_device(view, &device)?.is_some()),
+            None => Ok(false),
         })
         .await
     }

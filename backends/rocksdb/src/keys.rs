@@ -109,6 +109,10 @@ tables! {
     Pusher = 0x16 in Main;
     /// (app id, pushkey, user) → nothing.
     PusherByKey = 0x17 in Main;
+    /// (hash) → device; tokens that were replaced.
+    ReplacedToken = 0x18 in Main;
+    /// (user, device, generation, pair, hash) → nothing.
+    DeviceReplacedToken = 0x19 in Main;
 
     /// (user, device, generation, part, …): head of a pool, keys, ids, spent keys, fallback keys; see `pools`.
     Pool = 0x40 in Pools;

@@ -129,7 +129,7 @@ pub(crate) fn delete_devices(
     let mut keyed = false;
     for (device_id, row) in devices {
         let id = DeviceRef { user_id: user_id.to_owned(), device_id: device_id.clone(), generation: row.generation };
-        tokens::end_all(command, &id, None)?;
+        tokens::end_all(command, &id)?;
         for table in [Table::Pool, Table::Inbox, Table::InboxStart, Table::Transaction, Table::DeviceSeen] {
             command.delete_prefix(&Key::new(table).device(&id))?;
         }

@@ -62,6 +62,8 @@ macro_rules! conformance_suite {
                 using_the_new_refresh_token_ends_the_old_one
                 tokens_are_refreshed_in_a_chain
                 unknown_tokens_are_nobody
+                replaced_tokens_are_known_while_their_device_lives
+                the_memory_of_replaced_tokens_is_bounded
                 an_expired_token_is_still_known
                 retiring_nothing_changes_nothing
                 sessions_survive_a_restart

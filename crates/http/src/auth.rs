@@ -135,7 +135,8 @@ pub(crate) async fn authenticate(
     if let Some(token) = access_token(request.headers(), request.uri()) {
         let hash = hash_token(&token);
         let resolved = match app.cx.storage.session(&hash).await? {
-            None => Resolved::Unknown { soft_logout: false },
+            // Who was left behind by a login or refresh of the same device may come back to it.
+            None => Resolved::Unknown { soft_logout: app.cx.storage.was_replaced(&hash).await? },
             Some(session) if session.access_expires_at.is_some_and(|end| end <= app.cx.now()) => {
                 Resolved::Unknown { soft_logout: true }
             }

@@ -128,6 +128,10 @@ pub trait Devices: Send + Sync {
     /// Ends the tokens that this access token replaced. Called on the first use of a token whose session says so.
     async fn retire_previous_tokens(&self, access: &TokenHash) -> Result<()>;
 
+    /// Whether an access or refresh token that works no more was of a device that is still there: a later login or refresh
+    /// of the device ended it, so its client may come back to the device (AUTH-1). The last few of each device are known.
+    async fn was_replaced(&self, token: &TokenHash) -> Result<bool>;
+
     /// The user's devices, in order of their ids. Dehydrated devices are not among them.
     async fn devices(&self, user_id: &UserId) -> Result<Vec<Device>>;
 

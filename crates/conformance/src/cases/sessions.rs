@@ -190,6 +190,55 @@ pub async fn unknown_tokens_are_nobody(store: Store) {
     assert_eq!(store.devices(&alice).await.unwrap().len(), 1);
 }
 
+/// Tokens that a refresh or a login replaced are told from unknown ones as long as their device is there (AUTH-1).
+pub async fn replaced_tokens_are_known_while_their_device_lives(store: Store) {
+    let alice = store.user("alice").await;
+    let (first, second) = (session("DEVICE"), session("DEVICE"));
+    store.login(&alice, first.clone()).await.unwrap();
+    let (access, refresh) = (token(), token());
+    store.refresh_session(&first.refresh.unwrap(), access, refresh, None).await.unwrap().unwrap();
+    for living in [first.access, first.refresh.unwrap(), access, refresh, token()] {
+        assert!(!store.was_replaced(&living).await.unwrap(), "it works yet, or never was");
+    }
+    store.retire_previous_tokens(&access).await.unwrap();
+    store.login(&alice, second.clone()).await.unwrap();
+    let replaced = [first.access, first.refresh.unwrap(), access, refresh];
+    let store = store.reopen().await;
+    for old in replaced {
+        assert!(store.was_replaced(&old).await.unwrap());
+        assert!(store.session(&old).await.unwrap().is_none(), "and works no more");
+        assert_eq!(store.refresh_session(&old, token(), token(), None).await.unwrap(), None);
+    }
+    assert!(!store.was_replaced(&second.access).await.unwrap());
+    store.delete_devices(&alice, DeviceSelection::All).await.unwrap();
+    store.log_in(&alice, "DEVICE").await;
+    for old in replaced.into_iter().chain([second.access, second.refresh.unwrap()]) {
+        assert!(!store.was_replaced(&old).await.unwrap(), "the device it was of is gone");
+    }
+}
+
+/// Of many tokens that were replaced the last are known.
+pub async fn the_memory_of_replaced_tokens_is_bounded(store: Store) {
+    let alice = store.user("alice").await;
+    let login = session("DEVICE");
+    store.login(&alice, login.clone()).await.unwrap();
+    let (mut refresh, mut accesses) = (login.refresh.unwrap(), vec![login.access]);
+    for _ in 0..40 {
+        let (new_access, new_refresh) = (token(), token());
+        store.refresh_session(&refresh, new_access, new_refresh, None).await.unwrap().unwrap();
+        store.retire_previous_tokens(&new_access).await.unwrap();
+        refresh = new_refresh;
+        accesses.push(new_access);
+    }
+    accesses.pop();
+    let mut known = Vec::new();
+    for access in &accesses {
+        known.push(store.was_replaced(access).await.unwrap());
+    }
+    assert!(!known[0], "the oldest is forgotten");
+    assert!(known[known.len() - 4..].iter().all(|known| *known), "{known:?}");
+}
+
 /// An expired token is known as such: the store has no clock, and the client is told to come back (AUTH-1).
 pub async fn an_expired_token_is_still_known(store: Store) {
     let alice = store.user("alice").await;
