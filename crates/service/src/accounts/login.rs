@@ -4,7 +4,7 @@ use olmstead_storage::devices::LoginOutcome;
 use ruma::{OwnedUserId, UserId};
 
 use super::{DeviceWishes, NewLogin, failures, login_token, passwords, tokens, usernames};
-use crate::{Context, Refusal, Result, ServiceError};
+use crate::{Context, Refusal, Result, ServiceError, keys};
 
 /// How somebody proves who they are.
 #[derive(Debug, Clone)]
@@ -27,19 +27,27 @@ pub enum Proof {
 /// (DEV-13); [`Refusal::UserDeactivated`]; [`ServiceError::UserLocked`] (GEN-15); [`ServiceError::LimitExceeded`] after
 /// too many wrong passwords.
 pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<NewLogin> {
-    // A bad device id is refused before a login token is spent on it.
     let (issued, session) = tokens::begin(cx, wishes)?;
-    let user_id = match proof {
-        Proof::Password { user, password } => by_password(cx, &user, password).await?,
-        Proof::Token(token) => login_token::redeem(cx, &token).await?,
-    };
-    check_standing(cx, &user_id).await?;
     let device_id = session.device_id.clone();
+    let user_id = match proof {
+        Proof::Password { user, password } => {
+            let user_id = by_password(cx, &user, password).await?;
+            check_standing(cx, &user_id).await?;
+            user_id
+        }
+        Proof::Token(token) => {
+            // Whatever would refuse the login is looked for first: the token is good for one.
+            let user_id = login_token::owner(cx, &token).await?;
+            check_standing(cx, &user_id).await?;
+            if keys::of_user(cx, &user_id).await?.collide_with_device(&device_id) {
+                return Err(is_cross_signing_key());
+            }
+            login_token::redeem(cx, &token).await?
+        }
+    };
     match cx.storage.login(&user_id, session).await? {
         LoginOutcome::LoggedIn { .. } => Ok(NewLogin { user_id, device_id, tokens: issued }),
-        LoginOutcome::IdIsCrossSigningKey => {
-            Err(ServiceError::forbidden("This device ID is a cross-signing key of the user."))
-        }
+        LoginOutcome::IdIsCrossSigningKey => Err(is_cross_signing_key()),
         LoginOutcome::NoAccount => Err(wrong()),
     }
 }
@@ -77,6 +85,10 @@ async fn check_standing(cx: &Context, user_id: &UserId) -> Result<()> {
         Some(_) => Ok(()),
         None => Err(wrong()),
     }
+}
+
+fn is_cross_signing_key() -> ServiceError {
+    ServiceError::forbidden("This device ID is a cross-signing key of the user.")
 }
 
 fn wrong() -> ServiceError {

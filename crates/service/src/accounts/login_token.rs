@@ -27,13 +27,24 @@ pub async fn create(cx: &Context, session: &Session, body: &RawJson) -> Result<S
     Ok(token)
 }
 
-/// Takes a token; nobody can take it again.
+/// Whom a token logs in, which it still does after this.
 ///
 /// # Errors
 /// [`crate::Refusal::Forbidden`] when it is unknown, spent or has ended.
+pub(crate) async fn owner(cx: &Context, token: &str) -> Result<OwnedUserId> {
+    user(cx.storage.short_lived(KIND, &key(token), cx.now()).await?)
+}
+
+/// Takes a token; nobody can take it again.
+///
+/// # Errors
+/// As [`owner`].
 pub(crate) async fn redeem(cx: &Context, token: &str) -> Result<OwnedUserId> {
-    let taken = cx.storage.take_short_lived(KIND, &key(token), cx.now()).await?;
-    taken
+    user(cx.storage.take_short_lived(KIND, &key(token), cx.now()).await?)
+}
+
+fn user(stored: Option<Vec<u8>>) -> Result<OwnedUserId> {
+    stored
         .and_then(|user_id| String::from_utf8(user_id).ok())
         .and_then(|user_id| UserId::parse(user_id).ok())
         .ok_or_else(|| ServiceError::forbidden("The login token is not valid."))

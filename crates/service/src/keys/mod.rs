@@ -10,7 +10,7 @@ use olmstead_domain::keys::{CrossSigningKeys, KeysError};
 use olmstead_storage::{StorageError, cross_signing};
 use ruma::UserId;
 
-use crate::{Refusal, ServiceError};
+use crate::{Context, Refusal, Result, ServiceError};
 
 /// The algorithm whose count is always told, also when it is zero (SYNC-2).
 pub const SIGNED_CURVE25519: &str = "signed_curve25519";
@@ -24,8 +24,13 @@ impl From<KeysError> for ServiceError {
     }
 }
 
+/// A user's cross-signing keys as they are now.
+pub(crate) async fn of_user(cx: &Context, user_id: &UserId) -> Result<CrossSigningKeys> {
+    read_stored(user_id, &cx.storage.cross_signing_keys(user_id).await?)
+}
+
 /// Reads stored cross-signing keys; what does not read back was damaged in the store.
-fn read_stored(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Result<CrossSigningKeys, ServiceError> {
+fn read_stored(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Result<CrossSigningKeys> {
     CrossSigningKeys::from_stored(
         user_id,
         stored.master.as_ref(),
