@@ -248,7 +248,11 @@ fn named_user(attempt: &Attempt) -> Result<Option<&str>> {
         Some(Identifier { kind: Some(kind), user }) if kind == "m.id.user" => {
             user.as_deref().map(Some).ok_or_else(|| ServiceError::missing_param("The identifier has no user."))
         }
-        Some(_) => Err(ServiceError::invalid_param("Only identifiers of type m.id.user are known here.")),
+        // No account here has such an address.
+        Some(Identifier { kind: Some(kind), .. }) if kind == "m.id.thirdparty" || kind == "m.id.phone" => {
+            Err(ServiceError::forbidden("The user name or the password is wrong."))
+        }
+        Some(_) => Err(ServiceError::invalid_param("This type of identifier is not known.")),
     }
 }
 
