@@ -64,6 +64,7 @@ pub struct ServerBuilder {
     store: Option<Store>,
     registration: RegistrationMode,
     shared_secret: Option<String>,
+    access_token_lifetime: Duration,
     public_base_url: Option<String>,
     default_room_version: String,
     limits_enabled: bool,
@@ -80,6 +81,7 @@ impl ServerBuilder {
             store: None,
             registration: RegistrationMode::Closed,
             shared_secret: None,
+            access_token_lifetime: Duration::from_secs(300),
             public_base_url: None,
             default_room_version: "12".to_owned(),
             limits_enabled: true,
@@ -104,6 +106,7 @@ impl ServerBuilder {
             }
         };
         builder.shared_secret = config.registration.shared_secret.clone();
+        builder.access_token_lifetime = Duration::from_secs(config.tokens.access_lifetime_seconds.into());
         builder.public_base_url = config.public_base_url.clone();
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
@@ -144,6 +147,20 @@ impl ServerBuilder {
     #[must_use]
     pub fn open_registration(mut self) -> Self {
         self.registration = RegistrationMode::Open;
+        self
+    }
+
+    /// Lets register who knows this token.
+    #[must_use]
+    pub fn registration_token(mut self, token: impl Into<String>) -> Self {
+        self.registration = RegistrationMode::Token(token.into());
+        self
+    }
+
+    /// How long access tokens of clients work that take refresh tokens; five minutes by default.
+    #[must_use]
+    pub fn access_token_lifetime(mut self, time: Duration) -> Self {
+        self.access_token_lifetime = time;
         self
     }
 
@@ -229,6 +246,7 @@ impl ServerBuilder {
         config.registration = self.registration;
         config.registration_shared_secret = self.shared_secret;
         config.one_time_key_limit = self.one_time_keys;
+        config.access_token_lifetime_ms = u64::try_from(self.access_token_lifetime.as_millis()).unwrap_or(u64::MAX);
         config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;

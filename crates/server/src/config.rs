@@ -35,6 +35,8 @@ pub struct Config {
     pub storage: Storage,
     /// Who may register.
     pub registration: Registration,
+    /// Access tokens.
+    pub tokens: Tokens,
     /// Rooms.
     pub rooms: Rooms,
     /// Limits.
@@ -118,6 +120,14 @@ pub enum RegistrationMode {
     Closed,
 }
 
+/// Access tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    /// How long one works for clients that take refresh tokens, seconds. For all others it works until they log out.
+    pub access_lifetime_seconds: u32,
+}
+
 /// Rooms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,6 +178,7 @@ impl Default for Config {
             drain_seconds: 0,
             storage: Storage::default(),
             registration: Registration::default(),
+            tokens: Tokens::default(),
             rooms: Rooms::default(),
             limits: Limits::default(),
             log: Log::default(),
@@ -186,6 +197,12 @@ impl Default for Storage {
             max_connections: 16,
             statement_timeout_seconds: 30,
         }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { access_lifetime_seconds: 300 }
     }
 }
 
@@ -211,7 +228,7 @@ impl Default for Log {
 const PREFIX: &str = "OLMSTEAD_";
 /// First words of the keys; other variables that begin like ours (an orchestrator sets `OLMSTEAD_PORT` for a service of
 /// that name) are none of our business.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "server_name",
     "listen",
     "public_base_url",
@@ -219,6 +236,7 @@ const KEYS: [&str; 10] = [
     "drain_seconds",
     "storage",
     "registration",
+    "tokens",
     "rooms",
     "limits",
     "log",
@@ -262,6 +280,9 @@ impl Config {
         }
         self.storage.check()?;
         self.limits.check()?;
+        if self.tokens.access_lifetime_seconds == 0 {
+            return Err(ServerError::Config("tokens.access_lifetime_seconds is 0".to_owned()));
+        }
         if self.registration.mode == RegistrationMode::Token
             && self.registration.token.as_deref().unwrap_or("").is_empty()
         {
@@ -387,6 +408,14 @@ mod tests {
         let config = config.unwrap();
         assert_eq!((config.server_name.as_str(), config.rooms.default_version.as_str()), ("a.example", "11"));
         assert!(config.limits.enabled);
+    }
+
+    #[test]
+    fn tokens_have_a_lifetime() {
+        let lifetime =
+            |seconds: u32| from_file(&format!("server_name = \"a\"\n[tokens]\naccess_lifetime_seconds = {seconds}\n"));
+        assert_eq!(lifetime(60).unwrap().tokens.access_lifetime_seconds, 60);
+        assert!(lifetime(0).unwrap_err().to_string().contains("tokens.access_lifetime_seconds"));
     }
 
     #[test]
