@@ -143,8 +143,7 @@ impl<'a> Room<'a> {
 
     /// Makes the event the current state of its entry; gives the one before.
     fn set_state(&mut self, pdu: &'a Pdu, state_key: &'a str, ordinal: i32) -> Option<OwnedEventId> {
-        let algorithm = || pdu.content_field::<String>("algorithm").is_some();
-        if !self.head.is_encrypted && pdu.is_state_of("m.room.encryption", "") && algorithm() {
+        if !self.head.is_encrypted && pdu.is_state_of("m.room.encryption", "") {
             self.head.is_encrypted = true;
             self.rows.encrypted = Some(ordinal);
         }

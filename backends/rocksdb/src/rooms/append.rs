@@ -146,10 +146,7 @@ impl Room<'_, '_> {
         let value = Key::new(Table::StateLog).text(pdu.kind()).text(state_key).text(pdu.event_id());
         self.command.put(&log, value.into_value())?;
 
-        if pdu.is_state_of("m.room.encryption", "")
-            && self.summary.encrypted_at.is_none()
-            && pdu.content_field::<String>("algorithm").is_some()
-        {
+        if pdu.is_state_of("m.room.encryption", "") && self.summary.encrypted_at.is_none() {
             self.summary.encrypted_at = Some(cursor);
         }
         if pdu.kind() == MEMBER

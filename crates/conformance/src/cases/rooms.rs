@@ -284,6 +284,9 @@ pub async fn encryption_never_goes_off(store: Store) {
     assert_eq!(membership.encrypted_at, Some(first.cursor));
     let store = store.reopen().await;
     assert_eq!(room.head(&store).await.encrypted_at, Some(first.cursor));
+    let mut other = TestRoom::create(&store, &alice).await;
+    let odd = other.set(&store, "m.room.encryption", "", json!({ "algorithm": 1 })).await;
+    assert_eq!(other.head(&store).await.encrypted_at, Some(odd.cursor), "whatever is in it");
 }
 
 /// A room with its head, state and timeline is there after a restart, and goes on.
