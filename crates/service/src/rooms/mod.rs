@@ -10,6 +10,7 @@ pub mod create;
 pub mod directory;
 pub mod event;
 pub mod guests;
+pub mod hierarchy;
 pub mod invite;
 pub mod join;
 pub mod members;

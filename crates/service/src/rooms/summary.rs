@@ -120,33 +120,77 @@ pub(crate) async fn published(cx: &Context, room_id: &RoomId, joined: u64) -> Re
     Ok(read(cx, room_id, joined, String::new()).await?.summary.room)
 }
 
+/// A room and what the asker may do there.
+struct Standing {
+    parts: Parts,
+    membership: Option<Membership>,
+}
+
+impl Standing {
+    async fn read(cx: &Context, user_id: Option<&UserId>, room_id: &RoomId) -> Result<Self> {
+        let head = known_room(cx, room_id).await.map_err(|error| match error {
+            ServiceError::Refused { .. } => not_found(),
+            other => other,
+        })?;
+        let parts = read(cx, room_id, head.joined_count, head.version.as_str().to_owned()).await?;
+        let membership = match user_id {
+            Some(user_id) => cx.storage.membership(room_id, user_id).await?.map(|membership| membership.membership),
+            None => None,
+        };
+        Ok(Self { parts, membership })
+    }
+
+    /// Whether everybody may read the room, join it or ask to be let in.
+    fn is_open(&self) -> bool {
+        self.parts.world_readable || matches!(self.parts.rule.rule.as_str(), "public" | "knock" | "knock_restricted")
+    }
+
+    /// Whether a user may join by being in another room.
+    async fn is_vouched_for(&self, cx: &Context, user_id: &UserId) -> Result<bool> {
+        if self.parts.rule.is_restricted() {
+            for allowed in &self.parts.rule.allowed_rooms {
+                if is_joined(cx, user_id, allowed).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// A summary for who may know of the room: everybody if it can be joined, knocked on or read by everybody, else who is
 /// or was in it, is invited, or may join by being in another room.
 ///
 /// # Errors
 /// [`crate::Refusal::NotFound`] for all others, and for an unknown room.
 pub async fn summary(cx: &Context, user_id: Option<&UserId>, room_id: &RoomId) -> Result<RoomSummary> {
-    let not_found = || ServiceError::not_found("There is no such room, or you may not see it.");
-    let head = known_room(cx, room_id).await.map_err(|error| match error {
-        ServiceError::Refused { .. } => not_found(),
-        other => other,
-    })?;
-    let Parts { mut summary, world_readable, rule } =
-        read(cx, room_id, head.joined_count, head.version.as_str().to_owned()).await?;
-    let is_open = world_readable || matches!(rule.rule.as_str(), "public" | "knock" | "knock_restricted");
-    if let Some(user_id) = user_id {
-        let membership = cx.storage.membership(room_id, user_id).await?.map(|membership| membership.membership);
-        let mut may_know = is_open || membership.is_some_and(|membership| membership != Membership::Ban);
-        if !may_know && rule.is_restricted() {
-            for allowed in &rule.allowed_rooms {
-                may_know = may_know || is_joined(cx, user_id, allowed).await?;
-            }
-        }
-        if !may_know {
-            return Err(not_found());
-        }
-        summary.membership = membership;
-        return Ok(summary);
+    let room = Standing::read(cx, user_id, room_id).await?;
+    let knows = room.membership.is_some_and(|membership| membership != Membership::Ban);
+    let vouched = match user_id {
+        Some(user_id) if !room.is_open() && !knows => room.is_vouched_for(cx, user_id).await?,
+        _ => false,
+    };
+    if !(room.is_open() || knows || vouched) {
+        return Err(not_found());
     }
-    if is_open { Ok(summary) } else { Err(not_found()) }
+    Ok(RoomSummary { membership: room.membership, ..room.parts.summary })
+}
+
+/// A room of a space, for who is in it, is invited, or may enter or read it; `None` for all others, and for an unknown
+/// room.
+pub(super) async fn of_space(cx: &Context, user_id: &UserId, room_id: &RoomId) -> Result<Option<RoomSummary>> {
+    let room = match Standing::read(cx, Some(user_id), room_id).await {
+        Err(ServiceError::Refused { .. }) => return Ok(None),
+        other => other?,
+    };
+    let enters = match room.membership {
+        Some(Membership::Join | Membership::Invite) => true,
+        Some(Membership::Ban) => false,
+        _ => room.is_open() || room.is_vouched_for(cx, user_id).await?,
+    };
+    Ok(enters.then_some(room.parts.summary))
+}
+
+fn not_found() -> ServiceError {
+    ServiceError::not_found("There is no such room, or you may not see it.")
 }

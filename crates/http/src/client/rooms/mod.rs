@@ -8,6 +8,7 @@ mod create_room;
 mod directory;
 mod event;
 mod forget;
+mod hierarchy;
 mod invite;
 mod join;
 mod joined_rooms;
@@ -92,4 +93,5 @@ fn lists() -> Router<App> {
         .v3("/directory/list/room/{room_id}", get(directory::read).put(directory::write))
         .v3("/publicRooms", get(public_rooms::list).post(public_rooms::search))
         .v1("/room_summary/{room_id_or_alias}", get(room_summary::handler))
+        .v1("/rooms/{room_id}/hierarchy", get(hierarchy::handler))
 }
