@@ -98,7 +98,7 @@ fn room_membership(row: &PgRow, to: Position) -> Done<RoomMembership> {
 }
 
 /// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that
-/// the user stopped being in at `forgotten_from` or after.
+/// the user stopped being in at `forgotten_from` or after, maybe in several steps, as a kick and a ban.
 pub(crate) async fn memberships(
     sql: &mut PgConnection,
     user_id: &UserId,
@@ -117,7 +117,11 @@ pub(crate) async fn memberships(
                  ORDER BY v.position DESC, v.ordinal DESC LIMIT 1
              )
          ) s LEFT JOIN room r ON r.room_id = m.room_id LEFT JOIN room_ephemeral x ON x.room_id = m.room_id
-         WHERE m.user_id = $1 AND (NOT s.forgotten OR (s.previous IN (1, 2, 5) AND s.position >= $2))
+         WHERE m.user_id = $1 AND (NOT s.forgotten OR (s.position >= $2 AND (s.previous IN (1, 2, 5) OR (
+             SELECT v.membership FROM membership_version v
+             WHERE v.user_id = m.user_id AND v.room_id = m.room_id AND v.position < $2
+             ORDER BY v.position DESC, v.ordinal DESC LIMIT 1
+         ) IN (1, 2, 5))))
          ORDER BY m.room_id",
     )
     .bind(stored(user_id.as_str()))

@@ -64,16 +64,23 @@ pub(super) fn changes(
 }
 
 /// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that the
-/// user stopped being in at `forgotten_from` or after.
+/// user stopped being in at `forgotten_from` or after, maybe in several steps, as a kick and a ban.
 pub(crate) fn memberships(
     reads: &impl Reads,
     user_id: &UserId,
     forgotten_from: Position,
     to: Position,
 ) -> Result<Vec<RoomMembership>> {
-    let is_listed = |row: &MembershipRow| {
-        let was_inside = matches!(row.previous, Some(Membership::Join | Membership::Invite | Membership::Knock));
-        !row.forgotten || (was_inside && row.cursor().position >= forgotten_from)
+    let is_inside = |membership| matches!(membership, Membership::Join | Membership::Invite | Membership::Knock);
+    let is_listed = |room_id: &RoomId, row: &MembershipRow| -> Result<bool> {
+        if !row.forgotten || row.cursor().position < forgotten_from {
+            return Ok(!row.forgotten);
+        }
+        if row.previous.is_some_and(is_inside) {
+            return Ok(true);
+        }
+        let before = version_before(reads, user_id, room_id, Cursor::at(forgotten_from))?;
+        Ok(before.is_some_and(|before| is_inside(before.membership)))
     };
     let prefix = Key::new(Table::Membership).text(user_id);
     let mut found = Vec::new();
@@ -86,7 +93,11 @@ pub(crate) fn memberships(
         } else {
             version_before(reads, user_id, &room_id, Cursor::at(to))?
         };
-        found.extend(row.filter(is_listed).map(|row| (room_id, row)));
+        if let Some(row) = row
+            && is_listed(&room_id, &row)?
+        {
+            found.push((room_id, row));
+        }
     }
     complete(reads, found, to)
 }

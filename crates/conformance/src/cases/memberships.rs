@@ -292,6 +292,7 @@ pub async fn the_end_of_a_forgotten_room_is_told_to_who_was_away(store: Store) {
     assert_eq!((listed(inside).await, listed(outside).await, listed(Position::END).await), (1, 0, 0));
     room.by_creator(&store, Action::Ban, &bob).await;
     assert_eq!(listed(outside).await, 0, "a ban is not the end of a room that was forgotten");
+    assert_eq!(listed(inside).await, 1, "nor does it hide the end");
 }
 
 async fn sharing(
