@@ -2,6 +2,7 @@
 
 mod leaving;
 mod presence;
+mod resolved_state;
 mod sessions;
 mod shared_store;
 mod support;

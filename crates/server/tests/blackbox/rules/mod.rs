@@ -6,4 +6,5 @@ mod device_lists;
 mod devices;
 mod general;
 mod keys;
+mod sync;
 mod to_device;
