@@ -103,6 +103,8 @@ pub struct Span {
 pub struct Candidates {
     /// Named in `changed` without a further question.
     certain: BTreeSet<OwnedUserId>,
+    /// In `changed` unless they are in `left`: the reader alone is told of them, whether they share or not.
+    own: BTreeSet<OwnedUserId>,
     /// In `changed` if they share at the end.
     keys: BTreeSet<OwnedUserId>,
     /// In `left` unless they share at the end.
@@ -130,7 +132,7 @@ impl Span {
     /// Who may have to be named to `reader`.
     #[must_use]
     pub fn candidates(self, reader: &UserId) -> Candidates {
-        let mut found = Candidates { certain: self.own.into_iter().collect(), ..Candidates::default() };
+        let mut found = Candidates { own: self.own.into_iter().collect(), ..Candidates::default() };
         for user_id in self.key_changes {
             if user_id == reader {
                 // One's own other devices must fetch it, in whatever rooms one is (DL-8).
@@ -179,24 +181,24 @@ impl Candidates {
     /// Whether nobody may have to be named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.certain.is_empty() && self.keys.is_empty() && self.gone.is_empty()
+        self.certain.is_empty() && self.own.is_empty() && self.keys.is_empty() && self.gone.is_empty()
     }
 
     /// Names users, given which of the [`Candidates::questions`] share now. Users whose id is not one of the current
     /// grammar are never named (DL-21).
     #[must_use]
     pub fn decide(self, sharing: &BTreeSet<OwnedUserId>) -> DeviceLists {
-        let Self { mut certain, keys, gone } = self;
-        let left =
+        let Self { mut certain, own, keys, gone } = self;
+        let left: BTreeSet<OwnedUserId> =
             gone.into_iter().filter(|user_id| !sharing.contains(user_id) && !certain.contains(user_id)).collect();
+        certain.extend(own.into_iter().filter(|user_id| !left.contains(user_id)));
         certain.extend(keys.into_iter().filter(|user_id| sharing.contains(user_id)));
-        DeviceLists { changed: listable(certain.into_iter().collect()), left: listable(left) }
+        DeviceLists { changed: listable(certain), left: listable(left) }
     }
 }
 
-fn listable(mut users: Vec<OwnedUserId>) -> Vec<OwnedUserId> {
-    users.retain(|user_id| is_listable_user(user_id));
-    users
+fn listable(users: BTreeSet<OwnedUserId>) -> Vec<OwnedUserId> {
+    users.into_iter().filter(|user_id| is_listable_user(user_id)).collect()
 }
 
 #[cfg(test)]
@@ -218,9 +220,21 @@ mod tests {
     /// One step of the small world; user 0 is the reader.
     #[derive(Debug, Clone)]
     enum Step {
-        Move { user: usize, room: usize, to: Standing },
-        Encrypt { room: usize },
-        Keys { user: usize },
+        Move {
+            user: usize,
+            room: usize,
+            to: Standing,
+        },
+        Encrypt {
+            room: usize,
+        },
+        Keys {
+            user: usize,
+        },
+        /// The reader signs the user's master key.
+        Sign {
+            user: usize,
+        },
     }
 
     #[derive(Debug, Clone)]
@@ -244,7 +258,7 @@ mod tests {
                     self.standing.insert((*user, *room), *to);
                 }
                 Step::Encrypt { room } => self.encrypted[*room] = true,
-                Step::Keys { .. } => {}
+                Step::Keys { .. } | Step::Sign { .. } => {}
             }
         }
 
@@ -267,6 +281,7 @@ mod tests {
             6 => (0..USERS, 0..ROOMS, to).prop_map(|(user, room, to)| Step::Move { user, room, to }),
             1 => (0..ROOMS).prop_map(|room| Step::Encrypt { room }),
             2 => (0..USERS).prop_map(|user| Step::Keys { user }),
+            1 => (1..USERS).prop_map(|user| Step::Sign { user }),
         ];
         prop::collection::vec(step, 0..24)
     }
@@ -282,6 +297,7 @@ mod tests {
                     moves[*room].push(Move { user_id: user(*index), from: world.standing(*index, *room), to: *to });
                 }
                 Step::Keys { user: index } => span.key_changes.push(user(*index)),
+                Step::Sign { user: index } => span.own.push(user(*index)),
                 Step::Encrypt { .. } => {}
             }
             world.apply(step);
@@ -319,7 +335,7 @@ mod tests {
                 .filter(|user_id| questions.contains(user_id)).collect();
             let lists = candidates.decide(&sharing);
 
-            let (mut came, mut keyed) = (BTreeSet::new(), BTreeSet::new());
+            let (mut came, mut keyed, mut signed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             let mut world = start.clone();
             for step in &during {
                 for index in 1..USERS {
@@ -327,9 +343,11 @@ mod tests {
                         came.insert(index);
                     }
                 }
-                if let Step::Keys { user } = step {
-                    keyed.insert(*user);
-                }
+                match step {
+                    Step::Keys { user } => keyed.insert(*user),
+                    Step::Sign { user } => signed.insert(*user),
+                    Step::Move { .. } | Step::Encrypt { .. } => false,
+                };
                 world.apply(step);
             }
             for index in 1..USERS {
@@ -340,7 +358,9 @@ mod tests {
                 if shares && (came.contains(&index) || keyed.contains(&index)) {
                     prop_assert!(named, "u{} is missing in changed", index);
                 }
-                prop_assert!(shares || !named, "u{} is named and shares nothing", index);
+                let is_told_alone = signed.contains(&index);
+                prop_assert!(shares || is_told_alone || !named, "u{} is named and shares nothing", index);
+                prop_assert!(named || left || !is_told_alone, "u{} was signed", index);
                 prop_assert_eq!(left, start.shares(index) && !shares, "u{} in left", index);
             }
             prop_assert_eq!(lists.changed.contains(&user(0)), keyed.contains(&0));
@@ -358,9 +378,19 @@ mod tests {
 
     #[test]
     fn old_identifiers_are_never_named() {
-        let odd: OwnedUserId = "@:example.org".parse().unwrap();
-        let span = Span { own: vec![odd, user(1)], ..Span::default() };
-        let lists = span.candidates(&user(0)).decide(&BTreeSet::new());
-        assert_eq!(lists.changed, [user(1)]);
+        let odd = ["@:example.org", "@\u{fc}:example.org", "@a b:example.org", "@\u{7f}:example.org"];
+        let odd: Vec<OwnedUserId> = odd.iter().map(|user_id| user_id.parse().unwrap()).collect();
+        let own = [odd.clone(), vec![user(1)]].concat();
+        let lists = Span { own, ..Span::default() }.candidates(&user(0)).decide(&BTreeSet::new());
+        assert_eq!((lists.changed, lists.left), (vec![user(1)], vec![]));
+
+        let everyone = [odd, vec![user(1), user(0)]].concat();
+        let gone = || Move { user_id: user(0), from: Standing::Joined, to: Standing::Out };
+        let room = Room { joined: true, newly_encrypted: true, at_end: everyone.clone(), ..Room::default() };
+        let lists = Span { rooms: vec![room], ..Span::default() }.candidates(&user(0)).decide(&BTreeSet::new());
+        assert_eq!((lists.changed, lists.left), (vec![user(1)], vec![]));
+        let room = Room { moves: vec![gone()], at_start: everyone, ..Room::default() };
+        let lists = Span { rooms: vec![room], ..Span::default() }.candidates(&user(0)).decide(&BTreeSet::new());
+        assert_eq!((lists.changed, lists.left), (vec![], vec![user(1)]));
     }
 }

@@ -241,9 +241,9 @@ impl RoomEventFilter {
         parse(json)
     }
 
-    /// How many events to send at most: between 1 and [`MAX_LIMIT`].
+    /// How many events to send at most, no more than [`MAX_LIMIT`]. Clients that want no timeline ask for 0.
     pub fn limit(&self) -> usize {
-        self.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(MAX_LIMIT).clamp(1, MAX_LIMIT))
+        self.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(MAX_LIMIT).min(MAX_LIMIT))
     }
 
     /// Whether a room's events are wanted.
@@ -454,7 +454,7 @@ mod tests {
         let limited = |limit: u64| RoomEventFilter { limit: Some(limit), ..Default::default() };
         assert_eq!(limited(1000).limit(), 100);
         assert_eq!(limited(20).limit(), 20);
-        assert_eq!(limited(0).limit(), 1);
+        assert_eq!(limited(0).limit(), 0);
     }
 
     #[test]

@@ -172,10 +172,10 @@ impl Oracle {
         };
         let keys = all(|moment| moment.keys);
         let possible = all(|moment| moment.possible_keys) | moved;
-        let changed = (after & others & (keys | !before)) | (keys & itself) | alone(Some(Change::Certain));
+        let left = before & !after & others;
+        let changed = (after & others & (keys | !before)) | (keys & itself) | (alone(Some(Change::Certain)) & !left);
         let own = all(|moment| moment.possible_keys) & itself;
-        let may_change = changed | (after & others & possible) | own | alone(None);
-        let left = before & !after & others & !may_change;
+        let may_change = changed | (after & others & possible) | own | (alone(None) & !left);
         Bounds {
             changed: users(changed),
             may_change: users(may_change),

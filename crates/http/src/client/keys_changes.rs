@@ -32,7 +32,7 @@ async fn handler(
 ) -> ApiResult<Json<KeyChanges>> {
     let from = needed("from", parameters.from)?;
     let to = needed("to", parameters.to)?;
-    Ok(Json(changes(&app.cx, &auth.device.user_id, &from, &to).await?))
+    Ok(Json(changes(&app.cx, &auth.device, &from, &to).await?))
 }
 
 fn needed(name: &str, value: Option<String>) -> Result<String, ApiError> {

@@ -5,8 +5,8 @@ use olmstead_domain::{
     identifiers::is_listable_user,
     position::{Position, SyncToken},
 };
-use olmstead_storage::changes::Horizon;
-use ruma::{OwnedUserId, UserId};
+use olmstead_storage::{changes::Horizon, devices::DeviceRef};
+use ruma::OwnedUserId;
 use serde::Serialize;
 
 use super::{decide, rooms};
@@ -24,13 +24,19 @@ pub struct KeyChanges {
 /// What changed from one sync token to another.
 ///
 /// # Errors
-/// `InvalidParam` for a text that is no token of this server (DL-20).
-pub async fn changes(cx: &Context, user_id: &UserId, from: &str, to: &str) -> Result<KeyChanges> {
+/// `InvalidParam` for a text that is no token of this server, or one of another user's, and for tokens in the wrong order
+/// (DL-20): a client takes an empty answer for "no news", and would go on with what is out of date.
+pub async fn changes(cx: &Context, device: &DeviceRef, from: &str, to: &str) -> Result<KeyChanges> {
+    let user_id = &*device.user_id;
     let from = token("from", from)?;
     let to = token("to", to)?;
+    check_owner(cx, device, [from, to]).await?;
     let horizon = cx.storage.horizon().await?;
     let span = (lower(from, horizon), upper(to, horizon));
-    if span.0 >= span.1 {
+    if span.0 > span.1 {
+        return Err(ServiceError::invalid_param("The token in `from` is later than that in `to`."));
+    }
+    if span.0 == span.1 {
         return Ok(KeyChanges::default());
     }
     let (memberships, mut key_changes) = tokio::try_join!(
@@ -59,6 +65,20 @@ pub async fn changes(cx: &Context, user_id: &UserId, from: &str, to: &str) -> Re
 
 fn token(name: &str, text: &str) -> Result<SyncToken> {
     text.parse().map_err(|error| ServiceError::invalid_param(format!("The token in `{name}` is not right: {error}.")))
+}
+
+/// Refuses tokens that were given to none of the user's devices.
+async fn check_owner(cx: &Context, device: &DeviceRef, tokens: [SyncToken; 2]) -> Result<()> {
+    let is_others = |token: &SyncToken| token.generation != device.generation;
+    if !tokens.iter().any(is_others) {
+        return Ok(());
+    }
+    let devices = cx.storage.devices(&device.user_id).await?;
+    let is_known = |token: &SyncToken| devices.iter().any(|known| known.id.generation == token.generation);
+    if tokens.iter().filter(|token| is_others(token)).all(is_known) {
+        return Ok(());
+    }
+    Err(ServiceError::invalid_param("A token was not given to any of your devices."))
 }
 
 /// A token of another life of the store tells nothing of this one: everything may be news.

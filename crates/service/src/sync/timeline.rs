@@ -86,7 +86,8 @@ impl Timeline {
             found.start = to;
             return Ok(found);
         }
-        let ask = if filter.admits_all() && ignored.is_empty() { limit } else { (limit * 2).clamp(50, 200) };
+        // One at least, also for who wants none: that there is something makes the timeline limited.
+        let ask = if filter.admits_all() && ignored.is_empty() { limit.max(1) } else { (limit * 2).clamp(50, 200) };
         let mut past = None;
         let mut below = to;
         let mut complete = false;

@@ -7,7 +7,7 @@ use crate::{
     olm::CryptoClient,
 };
 
-/// TD-4, TD-6, TD-7.
+/// TD-4, TD-6, TD-7, TD-8: what was sent outlives the server, told or not, until it is acknowledged.
 #[tokio::test]
 async fn to_device_messages_outlive_a_kill_until_they_are_acknowledged() {
     let Some(server) = Server::process().await else { return };
@@ -43,7 +43,7 @@ async fn to_device_messages_outlive_a_kill_until_they_are_acknowledged() {
     assert!(to_device(&sync.now().await).is_empty());
 }
 
-/// TD-10 over a crash: the client that was not answered sends again, and the message comes once.
+/// TD-10, GEN-19: over a crash, too: the client that was not answered sends again, and the message comes once.
 #[tokio::test]
 async fn a_repeated_send_after_a_kill_is_not_delivered_twice() {
     let Some(server) = Server::process().await else { return };

@@ -3,6 +3,7 @@
 mod keys;
 mod leaving;
 mod presence;
+mod resolved_state;
 mod sessions;
 mod shared_store;
 mod support;

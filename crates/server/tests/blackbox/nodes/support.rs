@@ -142,6 +142,11 @@ impl Nodes {
         }
     }
 
+    /// The store of each.
+    pub(super) fn stores(&self) -> &[SharedStorage] {
+        &self.stores
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }

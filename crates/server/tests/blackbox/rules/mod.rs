@@ -15,5 +15,6 @@ mod one_time_keys;
 mod paths;
 mod signed_json;
 mod standing;
+mod sync;
 mod to_device;
 mod transactions;
