@@ -25,6 +25,7 @@ pub mod keys;
 mod nodes;
 mod proxy;
 mod server;
+mod sliding;
 mod sync;
 
 use std::{future::Future, time::Duration};
@@ -34,6 +35,7 @@ pub use self::{
     client::Client,
     engine::{Engine, Place},
     server::Server,
+    sliding::{SLIDING_SYNC, Sliding, sliding_rooms, sliding_timeline, sliding_to_device},
     sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
 };
 

@@ -4,4 +4,5 @@ mod leaving;
 mod presence;
 mod sessions;
 mod shared_store;
+mod sliding_sync;
 mod support;

@@ -6,4 +6,5 @@ mod device_lists;
 mod devices;
 mod general;
 mod keys;
+mod sliding;
 mod to_device;
