@@ -137,6 +137,42 @@ impl FromStr for SyncToken {
     }
 }
 
+/// The `pos` of sliding sync.
+///
+/// Written `p<epoch>_<position>_<state>_<seal>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlidingToken {
+    /// The life of the store that issued the token.
+    pub epoch: Epoch,
+    /// The horizon of the response: everything strictly below it was told, but for what the state of the connection says.
+    pub position: Position,
+    /// Which of the kept states of its connection the response left behind.
+    pub state: u64,
+    /// Made of the rest and of a secret of the connection: tells a token that was issued from one that was made up.
+    pub seal: u64,
+}
+
+impl fmt::Display for SlidingToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "p{}_{}_{}_{}", self.epoch.0, self.position.0, self.state, self.seal)
+    }
+}
+
+impl FromStr for SlidingToken {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidToken> {
+        let mut parts = text.strip_prefix('p').ok_or(InvalidToken)?.split('_');
+        let epoch = Epoch(number(parts.next())?);
+        let position = Position(number(parts.next())?);
+        let (state, seal) = (number(parts.next())?, number(parts.next())?);
+        if parts.next().is_some() {
+            return Err(InvalidToken);
+        }
+        Ok(Self { epoch, position, state, seal })
+    }
+}
+
 /// A place in the timeline of a room: `prev_batch`, and the `from`, `to`, `start`, `end` of `/messages`.
 ///
 /// It stands between two events: going back, events strictly below it follow; going forward, those at it and after.
@@ -153,8 +189,11 @@ impl fmt::Display for TimelineToken {
 impl FromStr for TimelineToken {
     type Err = InvalidToken;
 
-    /// Clients also hand a sync token to `/messages`; it stands before its position.
+    /// Clients also hand a token of either sync to `/messages`; it stands before its position.
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
+        if let Ok(sliding) = text.parse::<SlidingToken>() {
+            return Ok(Self(Cursor::at(sliding.position)));
+        }
         if let Ok(sync) = text.parse::<SyncToken>() {
             return Ok(Self(Cursor::at(sync.position)));
         }
@@ -195,8 +234,15 @@ mod tests {
         }
 
         #[test]
+        fn sliding_tokens_survive_a_round_trip(epoch: u64, position: u64, state: u64, seal: u64) {
+            let token = SlidingToken { epoch: Epoch(epoch), position: Position(position), state, seal };
+            prop_assert_eq!(token.to_string().parse::<SlidingToken>(), Ok(token));
+        }
+
+        #[test]
         fn no_text_makes_the_parser_panic(text: String) {
             let _ = text.parse::<SyncToken>();
+            let _ = text.parse::<SlidingToken>();
             let _ = text.parse::<TimelineToken>();
         }
     }
@@ -206,11 +252,15 @@ mod tests {
         for text in ["", "s", "s1", "s1_2", "s1_2_3_4", "s1_2_3_4.5_6", "s01_2_3", "s+1_2_3", "s1_2_3 ", "1_2_3"] {
             assert_eq!(text.parse::<SyncToken>(), Err(InvalidToken), "{text}");
         }
+        for text in ["", "p", "p1_2_3", "p1_2_3_4_5", "p01_2_3_4", "p1_2_3_+4", "s1_2_3_4", "p1_2_3_4 "] {
+            assert_eq!(text.parse::<SlidingToken>(), Err(InvalidToken), "{text}");
+        }
     }
 
     #[test]
     fn a_sync_token_is_a_place_in_a_timeline() {
         assert_eq!("s1_7_3".parse::<TimelineToken>().unwrap(), TimelineToken(Cursor::at(Position(7))));
+        assert_eq!("p1_7_3_9".parse::<TimelineToken>().unwrap(), TimelineToken(Cursor::at(Position(7))));
         assert_eq!("t7.2".parse::<TimelineToken>().unwrap().to_string(), "t7.2");
     }
 }

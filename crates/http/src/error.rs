@@ -68,6 +68,7 @@ pub fn status_and_code(refusal: Refusal) -> (StatusCode, &'static str) {
         Refusal::DuplicateAnnotation => (S::BAD_REQUEST, "M_DUPLICATE_ANNOTATION"),
         Refusal::DuplicateOneTimeKey => (S::BAD_REQUEST, "M_UNKNOWN"),
         Refusal::ProfileKeyTooLarge => (S::BAD_REQUEST, "M_KEY_TOO_LARGE"),
+        Refusal::UnknownPos => (S::BAD_REQUEST, "M_UNKNOWN_POS"),
         Refusal::Unknown => (S::BAD_REQUEST, "M_UNKNOWN"),
     }
 }

@@ -157,11 +157,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// A request in ruma's type for the endpoint.
+/// A request in ruma's type for the endpoint, with a body of at most `LIMIT` bytes.
 #[derive(Debug, Clone)]
-pub struct Ruma<T>(pub T);
+pub struct Ruma<T, const LIMIT: usize = BODY_LIMIT>(pub T);
 
-impl<T: IncomingRequest, S: Send + Sync> FromRequest<S> for Ruma<T> {
+impl<T: IncomingRequest, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Ruma<T, LIMIT> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -170,7 +170,7 @@ impl<T: IncomingRequest, S: Send + Sync> FromRequest<S> for Ruma<T> {
             .await
             .map_err(|_| ApiError::refused(Refusal::InvalidParam, "The path is not right."))?;
         let arguments: Vec<&str> = path.iter().map(|(_, value)| value).collect();
-        let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
+        let bytes = read_body(body, &parts.headers, LIMIT).await?;
         if T::METHOD != axum::http::Method::GET && !bytes.is_empty() {
             refuse_array(&bytes)?;
             if !is_json(utf8(&bytes)?) {

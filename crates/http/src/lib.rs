@@ -50,7 +50,7 @@ pub fn router(cx: Arc<Context>, config: HttpConfig) -> Router {
     };
     let routes = Router::new()
         .route("/health", axum::routing::get(health::get))
-        .merge(client::routes())
+        .merge(client::routes(&app.cx.config))
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method);
     layers::apply(routes, &app).with_state(app)

@@ -71,6 +71,7 @@ pub struct ServerBuilder {
     one_time_keys: usize,
     trusted_proxies: Vec<Network>,
     drain: Duration,
+    sliding_sync: bool,
     environment: Arc<dyn Environment>,
 }
 
@@ -88,6 +89,7 @@ impl ServerBuilder {
             one_time_keys: config::Limits::default().one_time_keys,
             trusted_proxies: Vec::new(),
             drain: Duration::ZERO,
+            sliding_sync: true,
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -112,6 +114,7 @@ impl ServerBuilder {
         builder.limits_enabled = config.limits.enabled;
         builder.one_time_keys = config.limits.one_time_keys;
         builder.drain = Duration::from_secs(config.drain_seconds);
+        builder.sliding_sync = config.unstable.sliding_sync;
         for text in &config.trusted_proxies {
             builder = builder.trusted_proxy(text)?;
         }
@@ -213,6 +216,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Does not offer sliding sync, which is not in the specification yet.
+    #[must_use]
+    pub fn without_sliding_sync(mut self) -> Self {
+        self.sliding_sync = false;
+        self
+    }
+
     /// Time and randomness of the caller's choice, for tests.
     #[must_use]
     pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
@@ -250,6 +260,7 @@ impl ServerBuilder {
         config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;
+        config.sliding_sync = self.sliding_sync;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let cx = Arc::new(Context {
             storage,

@@ -43,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// The log.
     pub log: Log,
+    /// What is not in the specification yet.
+    pub unstable: Unstable,
 }
 
 /// Where data is kept.
@@ -157,6 +159,14 @@ pub struct Log {
     pub format: LogFormat,
 }
 
+/// What is not in the specification yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Unstable {
+    /// Sliding sync (MSC4186), which some clients cannot do without.
+    pub sliding_sync: bool,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
@@ -182,6 +192,7 @@ impl Default for Config {
             rooms: Rooms::default(),
             limits: Limits::default(),
             log: Log::default(),
+            unstable: Unstable::default(),
         }
     }
 }
@@ -218,6 +229,12 @@ impl Default for Limits {
     }
 }
 
+impl Default for Unstable {
+    fn default() -> Self {
+        Self { sliding_sync: true }
+    }
+}
+
 impl Default for Log {
     fn default() -> Self {
         Self { filter: "info".to_owned(), format: LogFormat::default() }
@@ -240,6 +257,7 @@ const KEYS: [&str; 11] = [
     "rooms",
     "limits",
     "log",
+    "unstable",
 ];
 
 impl Config {
@@ -407,7 +425,9 @@ mod tests {
             from_file("server_name = \"a.example\"\nlisten = [\"0.0.0.0:1\"]\n[rooms]\ndefault_version = \"11\"\n");
         let config = config.unwrap();
         assert_eq!((config.server_name.as_str(), config.rooms.default_version.as_str()), ("a.example", "11"));
-        assert!(config.limits.enabled);
+        assert!(config.limits.enabled && config.unstable.sliding_sync);
+        let off = from_file("server_name = \"a\"\n[unstable]\nsliding_sync = false\n").unwrap();
+        assert!(!off.unstable.sliding_sync);
     }
 
     #[test]

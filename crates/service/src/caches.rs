@@ -6,7 +6,10 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use moka::sync::Cache;
-use olmstead_domain::{filter::Filter, position::Position};
+use olmstead_domain::{
+    filter::Filter,
+    position::{Cursor, Position},
+};
 use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId};
 
@@ -24,6 +27,8 @@ const THUMBNAIL_BYTES: u64 = 32 * 1024 * 1024;
 const MEMBERS: u64 = 2_000_000;
 /// Filters, settings.
 const USERS: u64 = 20_000;
+/// Rooms of which something small is known.
+const ROOMS: u64 = 100_000;
 /// Unread marks in all cached counts together.
 const MARKS: u64 = 1_000_000;
 
@@ -57,6 +62,12 @@ pub struct Caches {
     pub(crate) settings: Cache<OwnedUserId, Arc<UserSettings>>,
     /// Unread counts, each with the place up to which it counted and that up to which it knows receipts.
     pub(crate) unread: Cache<(OwnedUserId, OwnedRoomId), Arc<Counted>>,
+    /// By the place of a room's last event, where the last one is that makes it recent.
+    pub(crate) spoken: Cache<OwnedRoomId, (Position, Position)>,
+    /// By the place of a user's member event in a room, where they came into it.
+    pub(crate) joined: Cache<(OwnedUserId, OwnedRoomId), (Cursor, Position)>,
+    /// The types of rooms, which never change.
+    pub(crate) room_types: Cache<OwnedRoomId, Option<String>>,
     /// Users who sync here. What counts is in the store; this spares writing what it says already.
     pub(crate) present: Mutex<HashMap<OwnedUserId, Present>>,
 }
@@ -89,6 +100,9 @@ impl Default for Caches {
                 .max_capacity(MARKS)
                 .weigher(|_, counted: &Arc<Counted>| weight(counted.len()))
                 .build(),
+            spoken: Cache::new(ROOMS),
+            joined: Cache::new(ROOMS),
+            room_types: Cache::new(ROOMS),
             present: Mutex::default(),
         }
     }
@@ -111,6 +125,9 @@ impl Caches {
         self.members.invalidate_all();
         self.settings.invalidate_all();
         self.unread.invalidate_all();
+        self.spoken.invalidate_all();
+        self.joined.invalidate_all();
+        self.room_types.invalidate_all();
         self.present.lock().clear();
     }
 }

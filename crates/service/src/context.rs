@@ -70,6 +70,8 @@ pub struct ServiceConfig {
     pub max_upload_size: u64,
     /// Whether wrong passwords are counted and too many refused; off for tests.
     pub limit_wrong_passwords: bool,
+    /// Whether sliding sync is offered.
+    pub sliding_sync: bool,
 }
 
 impl ServiceConfig {
@@ -87,6 +89,7 @@ impl ServiceConfig {
             access_token_lifetime_ms: 5 * 60 * 1_000,
             max_upload_size: 50 * 1024 * 1024,
             limit_wrong_passwords: true,
+            sliding_sync: true,
         }
     }
 }

@@ -73,6 +73,8 @@ pub enum Refusal {
     DuplicateOneTimeKey,
     /// A key name of a profile longer than 255 bytes.
     ProfileKeyTooLarge,
+    /// The `pos` of a sliding sync is not known, or no longer.
+    UnknownPos,
     /// Refused for a reason that has no errcode of its own (`M_UNKNOWN`, 400).
     Unknown,
 }

@@ -21,6 +21,7 @@ pub mod profile;
 pub mod push_rules;
 pub mod pushers;
 pub mod rooms;
+pub mod sliding_sync;
 pub mod sync;
 pub mod tailer;
 pub mod to_device;

@@ -295,7 +295,7 @@ async fn floors(cx: &Context, user_id: &UserId, room: &RoomMembership) -> Result
 }
 
 /// Where the user last came into the room. A new name is a member event as well, and no joining.
-async fn joined_at(cx: &Context, user_id: &UserId, room: &RoomMembership) -> Result<Cursor> {
+pub(crate) async fn joined_at(cx: &Context, user_id: &UserId, room: &RoomMembership) -> Result<Cursor> {
     if room.previous != Some(Membership::Join) {
         return Ok(room.cursor);
     }

@@ -16,15 +16,18 @@ mod room_keys;
 mod rooms;
 mod send_to_device;
 mod server;
+mod sliding_sync;
 mod sync;
 mod user_directory;
 
 use axum::Router;
+use olmstead_service::ServiceConfig;
 
 use crate::App;
 
-/// All client endpoints.
-pub fn routes() -> Router<App> {
+/// All client endpoints, those left out that the settings turn off.
+pub fn routes(config: &ServiceConfig) -> Router<App> {
+    let sliding_sync = if config.sliding_sync { sliding_sync::routes() } else { Router::new() };
     Router::new()
         .merge(account_data::routes())
         .merge(accounts::routes())
@@ -40,6 +43,7 @@ pub fn routes() -> Router<App> {
         .merge(rooms::routes())
         .merge(send_to_device::routes())
         .merge(server::routes())
+        .merge(sliding_sync)
         .merge(sync::routes())
         .merge(user_directory::routes())
 }

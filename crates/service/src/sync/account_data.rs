@@ -16,12 +16,12 @@ struct Entry<'a, T: ?Sized> {
 }
 
 /// An entry as an event.
-pub(super) fn event<T: Serialize + ?Sized>(kind: &str, content: &T) -> Option<Json> {
+pub(crate) fn event<T: Serialize + ?Sized>(kind: &str, content: &T) -> Option<Json> {
     to_raw_value(&Entry { kind, content }).ok()
 }
 
 /// Global account data.
-pub(super) fn global(view: &View<'_>, entries: &[AccountDataEntry]) -> Vec<Json> {
+pub(crate) fn global(view: &View<'_>, entries: &[AccountDataEntry]) -> Vec<Json> {
     let wanted = |kind: &str| view.filter.account_data.admits(kind, None);
     let mut events: Vec<Json> = entries
         .iter()

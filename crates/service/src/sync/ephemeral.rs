@@ -37,7 +37,7 @@ pub(super) async fn section(view: &View<'_>, room: &RoomMembership, from_beginni
     Ok(events)
 }
 
-fn typing_event(users: &[OwnedUserId]) -> Option<Json> {
+pub(crate) fn typing_event(users: &[OwnedUserId]) -> Option<Json> {
     #[derive(Serialize)]
     struct Content<'a> {
         user_ids: &'a [OwnedUserId],
@@ -52,17 +52,39 @@ struct Mark<'a> {
     thread_id: Option<&'a str>,
 }
 
+type Users<'a> = BTreeMap<&'a OwnedUserId, Mark<'a>>;
+type Content<'a> = BTreeMap<&'a OwnedEventId, BTreeMap<&'a str, Users<'a>>>;
+
 /// One event a thread, since a user may have several receipts on one event.
 fn receipt_events(receipts: Vec<Receipt>, reader: &UserId) -> Vec<Json> {
-    type Users<'a> = BTreeMap<&'a OwnedUserId, Mark<'a>>;
-    type Content<'a> = BTreeMap<&'a OwnedEventId, BTreeMap<&'a str, Users<'a>>>;
     let mut threads: BTreeMap<Option<&str>, Content<'_>> = BTreeMap::new();
-    for receipt in receipts.iter().filter(|receipt| receipt.kind != PRIVATE || receipt.user_id == reader) {
+    for receipt in receipts.iter().filter(|receipt| may_read(receipt, reader)) {
         let thread_id = receipt.thread_id.as_deref();
         let marks = threads.entry(thread_id).or_default().entry(&receipt.event_id).or_default();
         marks.entry(&receipt.kind).or_default().insert(&receipt.user_id, Mark { ts: receipt.at, thread_id });
     }
     threads.values().filter_map(|content| event(RECEIPT, content)).collect()
+}
+
+/// All receipts in one event, for where a room has no more than one. Of several receipts of a user on one event the
+/// unthreaded one is told, since it holds for all threads.
+pub(crate) fn receipt_event(receipts: &[Receipt], reader: &UserId) -> Option<Json> {
+    let mut content: Content<'_> = BTreeMap::new();
+    for receipt in receipts.iter().filter(|receipt| may_read(receipt, reader)) {
+        let thread_id = receipt.thread_id.as_deref();
+        let marks = content.entry(&receipt.event_id).or_default().entry(&receipt.kind).or_default();
+        let mark = Mark { ts: receipt.at, thread_id };
+        if thread_id.is_none() {
+            marks.insert(&receipt.user_id, mark);
+        } else {
+            marks.entry(&receipt.user_id).or_insert(mark);
+        }
+    }
+    if content.is_empty() { None } else { event(RECEIPT, &content) }
+}
+
+fn may_read(receipt: &Receipt, reader: &UserId) -> bool {
+    receipt.kind != PRIVATE || receipt.user_id == reader
 }
 
 #[cfg(test)]
@@ -82,6 +104,22 @@ mod tests {
             at: 5,
             position: Position(1),
         }
+    }
+
+    #[test]
+    fn one_event_holds_the_receipts_of_all_threads() {
+        let me: OwnedUserId = "@me:b".try_into().unwrap();
+        let receipts = [
+            receipt("@a:b", "m.read", Some("main"), "$1"),
+            receipt("@a:b", "m.read", None, "$1"),
+            receipt("@c:b", "m.read", Some("$t"), "$1"),
+            receipt("@a:b", PRIVATE, None, "$2"),
+        ];
+        let event = receipt_event(&receipts, &me).unwrap();
+        let value: Value = serde_json::from_str(event.get()).unwrap();
+        let expected = json!({"$1": {"m.read": {"@a:b": {"ts": 5}, "@c:b": {"ts": 5, "thread_id": "$t"}}}});
+        assert_eq!(value["content"], expected);
+        assert!(receipt_event(&receipts[3..], &me).is_none());
     }
 
     #[test]

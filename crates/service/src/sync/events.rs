@@ -18,18 +18,18 @@ use super::{response::Json, view::View};
 
 /// What is told beside an event, where it is known.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     /// The reader's membership at the event (SYNC-13).
-    pub(super) membership: Option<&'a MembershipState>,
+    pub(crate) membership: Option<&'a MembershipState>,
     /// The content of the state it replaced.
-    pub(super) prev_content: Option<&'a RawValue>,
+    pub(crate) prev_content: Option<&'a RawValue>,
     /// Bundled relations.
-    pub(super) relations: Option<&'a RawValue>,
+    pub(crate) relations: Option<&'a RawValue>,
 }
 
 /// The event as it is now: what a redaction took is gone. `None` for an event that cannot be redacted as it must be,
 /// since showing it whole is no choice.
-pub(super) fn current(stored: &StoredEvent) -> Option<Cow<'_, Pdu>> {
+pub(crate) fn current(stored: &StoredEvent) -> Option<Cow<'_, Pdu>> {
     if stored.redacted_by.is_none() {
         return Some(Cow::Borrowed(&stored.pdu));
     }
@@ -43,7 +43,7 @@ pub(super) fn current(stored: &StoredEvent) -> Option<Cow<'_, Pdu>> {
 }
 
 /// The event in the form the filter asks for.
-pub(super) fn event(view: &View<'_>, stored: &StoredEvent, beside: Beside<'_>) -> Option<Json> {
+pub(crate) fn event(view: &View<'_>, stored: &StoredEvent, beside: Beside<'_>) -> Option<Json> {
     let pdu = current(stored)?;
     if view.filter.event_format == EventFormat::Federation {
         return Some(pdu.json().to_owned());

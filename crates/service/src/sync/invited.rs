@@ -12,7 +12,7 @@ use crate::Result;
 
 /// The stripped state: what names the room, whether it is encrypted, the user's own member event and that of who
 /// invited.
-pub(super) async fn section(view: &View<'_>, room: &RoomMembership) -> Result<Events> {
+pub(crate) async fn section(view: &View<'_>, room: &RoomMembership) -> Result<Events> {
     let member = |user_id: &str| ("m.room.member".to_owned(), user_id.to_owned());
     let mut entries: Vec<(String, String)> =
         STRIPPED_STATE.iter().map(|kind| ((*kind).to_owned(), String::new())).collect();

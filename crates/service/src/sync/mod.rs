@@ -5,23 +5,23 @@
 //! have changed is read further, always bounded by the same horizon. So nothing is skipped and nothing comes twice
 //! (SYNC-4), and the same token gives the same facts again, or more (SYNC-5).
 
-mod account_data;
-mod ephemeral;
-mod events;
+pub(crate) mod account_data;
+pub(crate) mod ephemeral;
+pub(crate) mod events;
 mod filter;
-mod invited;
+pub(crate) mod invited;
 mod joined;
-mod left;
+pub(crate) mod left;
 mod moves;
-mod presence;
-mod response;
+pub(crate) mod presence;
+pub(crate) mod response;
 mod rooms;
 mod settings;
-mod start;
+pub(crate) mod start;
 mod state;
-mod summary;
-mod timeline;
-mod view;
+pub(crate) mod summary;
+pub(crate) mod timeline;
+pub(crate) mod view;
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ const ACTIVE_MS: u64 = 60_000;
 const KEPT: usize = 500;
 
 /// Notes that a user syncs.
-pub(super) async fn seen(cx: &Context, user_id: &UserId, wish: SetPresence) -> Result<()> {
+pub(crate) async fn seen(cx: &Context, user_id: &UserId, wish: SetPresence) -> Result<()> {
     let state = match wish {
         SetPresence::Online => ONLINE,
         SetPresence::Unavailable => UNAVAILABLE,

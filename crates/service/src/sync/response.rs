@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::unread::Counts;
 
 /// An event or account data entry, ready to be sent.
-pub(super) type Json = Box<RawValue>;
+pub(crate) type Json = Box<RawValue>;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
@@ -67,8 +67,8 @@ impl Answer {
 
 /// `{"events": […]}`.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Events {
-    pub(super) events: Vec<Json>,
+pub(crate) struct Events {
+    pub(crate) events: Vec<Json>,
 }
 
 impl Events {
@@ -121,22 +121,22 @@ impl StateSection {
 
 /// A page of a timeline.
 #[derive(Debug, Serialize)]
-pub(super) struct TimelineSection {
-    pub(super) events: Vec<Json>,
-    pub(super) limited: bool,
+pub(crate) struct TimelineSection {
+    pub(crate) events: Vec<Json>,
+    pub(crate) limited: bool,
     #[serde(serialize_with = "as_text")]
-    pub(super) prev_batch: TimelineToken,
+    pub(crate) prev_batch: TimelineToken,
 }
 
 /// What a client needs to name a room.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     #[serde(rename = "m.heroes", skip_serializing_if = "Option::is_none")]
-    pub(super) heroes: Option<Vec<OwnedUserId>>,
+    pub(crate) heroes: Option<Vec<OwnedUserId>>,
     #[serde(rename = "m.joined_member_count", skip_serializing_if = "Option::is_none")]
-    pub(super) joined: Option<u64>,
+    pub(crate) joined: Option<u64>,
     #[serde(rename = "m.invited_member_count", skip_serializing_if = "Option::is_none")]
-    pub(super) invited: Option<u64>,
+    pub(crate) invited: Option<u64>,
 }
 
 impl Summary {
@@ -180,7 +180,7 @@ pub(super) struct KnockedRoom {
     pub(super) knock_state: Events,
 }
 
-fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&value.to_string())
 }
 
@@ -188,7 +188,7 @@ fn as_text<T: ToString, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok
 const SIGNED_CURVE25519: &str = "signed_curve25519";
 
 /// Always says how many keys of the usual algorithm there are: a client cannot tell "none" from "no news" (SYNC-2).
-fn one_time_keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn one_time_keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(None)?;
     for (algorithm, count) in counts {
         map.serialize_entry(algorithm, count)?;
@@ -199,7 +199,7 @@ fn one_time_keys<S: Serializer>(counts: &BTreeMap<String, u64>, serializer: S) -
     map.end()
 }
 
-fn device_lists<S: Serializer>(lists: &DeviceLists, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn device_lists<S: Serializer>(lists: &DeviceLists, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Section<'a> {
         changed: &'a [OwnedUserId],

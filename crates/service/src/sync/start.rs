@@ -7,13 +7,13 @@ use crate::{Context, Result};
 
 /// The beginning of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Start {
+pub(crate) struct Start {
     /// Everything below was told; `None` for a first sync.
-    pub(super) since: Option<Position>,
+    pub(crate) since: Option<Position>,
     /// Where delivery of to-device messages goes on.
-    pub(super) inbox_from: Cursor,
+    pub(crate) inbox_from: Cursor,
     /// Whether the client is given everything, and so gets an answer at once.
-    pub(super) is_fresh: bool,
+    pub(crate) is_fresh: bool,
     epoch: Option<Epoch>,
     acknowledged: Option<Cursor>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Start {
 impl Start {
     /// A token of another generation of the device was not given to this one: it says nothing about what this one got,
     /// so its inbox is delivered from the start and nothing is deleted (TD-6, TD-13).
-    pub(super) fn from_token(token: Option<SyncToken>, generation: u64) -> Self {
+    pub(crate) fn from_token(token: Option<SyncToken>, generation: u64) -> Self {
         let own = token.filter(|token| token.generation == generation);
         Self {
             since: token.map(|token| token.position),
@@ -34,14 +34,14 @@ impl Start {
 
     /// Whether the token cannot have come from this store as it is now: it was given out in another epoch, or is of a
     /// future that a restore has undone.
-    pub(super) fn is_foreign_to(&self, horizon: Horizon) -> bool {
+    pub(crate) fn is_foreign_to(&self, horizon: Horizon) -> bool {
         self.epoch.is_some_and(|epoch| epoch != horizon.epoch)
             || self.since.is_some_and(|since| since > horizon.position)
     }
 
     /// Begins at the beginning, as an incremental sync: the client is told of all rooms as if they were new, and of every
     /// device list it may know. Refusing the token instead would make clients stand still.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         *self = Self {
             since: Some(Position::START),
             inbox_from: Cursor::START,
@@ -52,14 +52,14 @@ impl Start {
     }
 
     /// Goes on from a horizon below which there was nothing to tell.
-    pub(super) fn advance(&mut self, horizon: Position) {
+    pub(crate) fn advance(&mut self, horizon: Position) {
         self.since = Some(horizon);
         self.inbox_from = Cursor::at(horizon);
     }
 
     /// Deletes what the token acknowledges, once. The token says itself whether there is anything, so no node has to know
     /// what another delivered, and most syncs write nothing.
-    pub(super) async fn acknowledge(&mut self, cx: &Context, device: &DeviceRef) -> Result<()> {
+    pub(crate) async fn acknowledge(&mut self, cx: &Context, device: &DeviceRef) -> Result<()> {
         if let Some(cursor) = self.acknowledged.take() {
             cx.storage.acknowledge(device, cursor).await?;
         }

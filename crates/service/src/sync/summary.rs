@@ -13,7 +13,7 @@ const ALIAS: &str = "m.room.canonical_alias";
 const HEROES: usize = 5;
 
 /// The summary, if it may differ from what the client knows.
-pub(super) async fn section(
+pub(crate) async fn section(
     view: &View<'_>,
     room: &RoomMembership,
     whole: bool,

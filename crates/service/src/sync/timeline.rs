@@ -26,22 +26,22 @@ const ROUNDS: usize = 6;
 
 /// An event the reader may see, with their membership at it.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) stored: StoredEvent,
-    pub(super) membership: MembershipState,
+pub(crate) struct Line {
+    pub(crate) stored: StoredEvent,
+    pub(crate) membership: MembershipState,
 }
 
 /// The newest events of a span.
 #[derive(Debug)]
-pub(super) struct Timeline {
+pub(crate) struct Timeline {
     /// Oldest first.
-    pub(super) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// Whether older events of the span were left out.
-    pub(super) limited: bool,
+    pub(crate) limited: bool,
     /// Where the client's state has to stand for the timeline to go on from it.
-    pub(super) start: Cursor,
+    pub(crate) start: Cursor,
     /// Everything from here to the end of the span is in `lines`; `None` if something was filtered out.
-    pub(super) whole_from: Option<Cursor>,
+    pub(crate) whole_from: Option<Cursor>,
     prev_batch: Cursor,
     /// Events that relate to others, oldest first.
     children: Vec<Pdu>,
@@ -49,7 +49,7 @@ pub(super) struct Timeline {
 
 /// How the reader stood to the room in the span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     /// Joined throughout.
     Throughout,
     /// Not always: events are judged one by one.
@@ -58,7 +58,7 @@ pub(super) enum Presence {
 
 impl Timeline {
     /// A timeline in whose span nothing happened.
-    pub(super) fn empty((from, to): (Cursor, Cursor)) -> Self {
+    pub(crate) fn empty((from, to): (Cursor, Cursor)) -> Self {
         Self {
             lines: Vec::new(),
             limited: false,
@@ -70,7 +70,7 @@ impl Timeline {
     }
 
     /// Reads the newest events from `from`, included, to `to`, excluded, that the filter admits and the reader may see.
-    pub(super) async fn load(
+    pub(crate) async fn load(
         view: &View<'_>,
         room: &RoomMembership,
         (from, to): (Cursor, Cursor),
@@ -167,23 +167,23 @@ impl Timeline {
     }
 
     /// The events in the timeline's own order, for a reader who needs all from `from` on and nothing left out.
-    pub(super) fn all_from(&self, from: Cursor) -> Option<impl Iterator<Item = &StoredEvent>> {
+    pub(crate) fn all_from(&self, from: Cursor) -> Option<impl Iterator<Item = &StoredEvent>> {
         self.whole_from.filter(|whole| *whole <= from)?;
         Some(self.lines.iter().map(|line| &line.stored).filter(move |stored| stored.cursor >= from))
     }
 
     /// Whether an event is in it.
-    pub(super) fn contains(&self, event_id: &EventId) -> bool {
+    pub(crate) fn contains(&self, event_id: &EventId) -> bool {
         self.lines.iter().any(|line| line.stored.pdu.event_id() == event_id)
     }
 
     /// The senders, each once.
-    pub(super) fn senders(&self) -> BTreeSet<&UserId> {
+    pub(crate) fn senders(&self) -> BTreeSet<&UserId> {
         self.lines.iter().map(|line| line.stored.pdu.sender()).collect()
     }
 
     /// The section of the answer.
-    pub(super) async fn section(&self, view: &View<'_>, ignored: &BTreeSet<OwnedUserId>) -> Result<TimelineSection> {
+    pub(crate) async fn section(&self, view: &View<'_>, ignored: &BTreeSet<OwnedUserId>) -> Result<TimelineSection> {
         let before = self.replaced(view).await?;
         let mut children: HashMap<OwnedEventId, Vec<&Pdu>> = HashMap::new();
         for child in &self.children {
@@ -237,13 +237,13 @@ impl Timeline {
 
 /// The history of what decides who may see an event.
 #[derive(Debug)]
-pub(super) struct Past {
+pub(crate) struct Past {
     visibility: Vec<StoredEvent>,
     own: Vec<StoredEvent>,
 }
 
 impl Past {
-    pub(super) async fn load(view: &View<'_>, room: &RoomMembership) -> Result<Self> {
+    pub(crate) async fn load(view: &View<'_>, room: &RoomMembership) -> Result<Self> {
         let (visibility, own) = tokio::try_join!(
             view.cx.storage.state_history(&room.room_id, "m.room.history_visibility", ""),
             view.cx.storage.state_history(&room.room_id, "m.room.member", view.user().as_str()),
@@ -269,12 +269,12 @@ impl Past {
     }
 
     /// The reader's membership just before a place.
-    pub(super) fn membership_before(&self, cursor: Cursor) -> MembershipState {
+    pub(crate) fn membership_before(&self, cursor: Cursor) -> MembershipState {
         membership_of(before(&self.own, cursor))
     }
 
     /// Whether the reader was joined at some place of a span.
-    pub(super) fn joined_within(&self, from: Cursor, to: Cursor) -> bool {
+    pub(crate) fn joined_within(&self, from: Cursor, to: Cursor) -> bool {
         self.membership_before(from) == MembershipState::Join
             || self.own.iter().any(|event| {
                 event.cursor >= from && event.cursor < to && event.pdu.membership() == Some(MembershipState::Join)

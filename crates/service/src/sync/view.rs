@@ -21,24 +21,24 @@ use crate::{Context, Result};
 const CONCURRENT_ROOMS: usize = 16;
 
 /// One answer in the making: for whom, over which span, and what of it is wanted.
-pub(super) struct View<'a> {
-    pub(super) cx: &'a Context,
-    pub(super) device: &'a DeviceRef,
-    pub(super) filter: &'a Filter,
+pub(crate) struct View<'a> {
+    pub(crate) cx: &'a Context,
+    pub(crate) device: &'a DeviceRef,
+    pub(crate) filter: &'a Filter,
     /// The span; `None` for a first sync.
-    pub(super) since: Option<Position>,
+    pub(crate) since: Option<Position>,
     /// The end of the span.
-    pub(super) horizon: Position,
+    pub(crate) horizon: Position,
     /// Milliseconds since the Unix epoch.
-    pub(super) now: u64,
-    pub(super) full_state: bool,
-    pub(super) state_after: StateAfter,
+    pub(crate) now: u64,
+    pub(crate) full_state: bool,
+    pub(crate) state_after: StateAfter,
     /// Changes of membership in the span.
-    pub(super) moves: Moves,
+    pub(crate) moves: Moves,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         cx: &'a Context,
         device: &'a DeviceRef,
         request: &SyncRequest,
@@ -59,27 +59,48 @@ impl<'a> View<'a> {
         }
     }
 
-    pub(super) fn user(&self) -> &'a UserId {
+    /// A part of an answer that has a span of its own.
+    pub(crate) fn over(
+        cx: &'a Context,
+        device: &'a DeviceRef,
+        filter: &'a Filter,
+        since: Option<Position>,
+        horizon: Position,
+    ) -> Self {
+        Self {
+            cx,
+            device,
+            filter,
+            since,
+            horizon,
+            now: cx.now(),
+            full_state: false,
+            state_after: StateAfter::default(),
+            moves: Moves::default(),
+        }
+    }
+
+    pub(crate) fn user(&self) -> &'a UserId {
         &self.device.user_id
     }
 
     /// Whether the client knows of nothing yet.
-    pub(super) fn is_first(&self) -> bool {
+    pub(crate) fn is_first(&self) -> bool {
         span_start(self.since) == Position::START
     }
 
     /// Whether something at this position is new.
-    pub(super) fn is_new(&self, position: Position) -> bool {
+    pub(crate) fn is_new(&self, position: Position) -> bool {
         position >= span_start(self.since)
     }
 
     /// The end of the span as a place.
-    pub(super) fn end(&self) -> Cursor {
+    pub(crate) fn end(&self) -> Cursor {
         Cursor::at(self.horizon)
     }
 
     /// Reads the changes of membership that decide how rooms are told.
-    pub(super) async fn load_moves(&mut self, memberships: &[RoomMembership]) -> Result<()> {
+    pub(crate) async fn load_moves(&mut self, memberships: &[RoomMembership]) -> Result<()> {
         if let Some(since) = self.since {
             self.moves = Moves::load(self.cx, memberships, since, self.horizon).await?;
         }
@@ -87,7 +108,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether a room the user is in has to be told from its beginning: the user joined, or joined again, in the span.
-    pub(super) fn is_newly_joined(&self, room: &RoomMembership) -> bool {
+    pub(crate) fn is_newly_joined(&self, room: &RoomMembership) -> bool {
         if self.is_first() {
             return true;
         }

@@ -3,4 +3,5 @@
 mod claims;
 mod crowd;
 mod fallback_keys;
+mod sliding;
 mod to_device_crash;

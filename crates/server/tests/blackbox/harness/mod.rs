@@ -28,6 +28,7 @@ mod nodes;
 mod proxy;
 mod raw;
 mod server;
+mod sliding;
 mod sync;
 
 use std::{future::Future, time::Duration};
@@ -39,6 +40,7 @@ pub use self::{
     engine::{Engine, Place},
     raw::Raw,
     server::Server,
+    sliding::{SLIDING_SYNC, Sliding, sliding_rooms, sliding_timeline, sliding_to_device},
     sync::{Syncing, device_lists_changed, device_lists_left, joined_room, timeline, to_device},
 };
 

@@ -6,4 +6,5 @@ mod presence;
 mod resolved_state;
 mod sessions;
 mod shared_store;
+mod sliding_sync;
 mod support;

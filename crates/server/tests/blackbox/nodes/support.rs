@@ -23,6 +23,7 @@ pub(super) struct Plan {
     deaf: bool,
     limits: bool,
     drain: Duration,
+    without_sliding_sync: bool,
     /// All nodes have the same.
     clock: Arc<Clock>,
 }
@@ -30,7 +31,8 @@ pub(super) struct Plan {
 impl Plan {
     /// So many ordinary nodes.
     pub(super) fn nodes(count: usize) -> Self {
-        Self { count, deaf: false, limits: false, drain: Duration::ZERO, clock: Arc::default() }
+        let drain = Duration::ZERO;
+        Self { count, deaf: false, limits: false, drain, without_sliding_sync: false, clock: Arc::default() }
     }
 
     /// Nodes that hear of no change, as if the next look of each at the stream was always still to come. What they answer
@@ -47,6 +49,11 @@ impl Plan {
     /// With a time to serve on after being asked to stop.
     pub(super) fn draining_for(self, drain: Duration) -> Self {
         Self { drain, ..self }
+    }
+
+    /// With sliding sync turned off.
+    pub(super) fn without_sliding_sync(self) -> Self {
+        Self { without_sliding_sync: true, ..self }
     }
 
     /// Starts them; `None`, and a line on standard error, when the tests run against a server elsewhere.
@@ -205,6 +212,9 @@ async fn serve(
         .drain(plan.drain);
     if !plan.limits {
         builder = builder.without_limits();
+    }
+    if plan.without_sliding_sync {
+        builder = builder.without_sliding_sync();
     }
     let server = builder.build().await.expect("a node");
     Box::pin(async move { server.serve(listener, stop).await.expect("a node ends well") })

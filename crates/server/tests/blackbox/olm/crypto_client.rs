@@ -14,8 +14,11 @@ use sdk_ruma::{
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::AbortHandle};
 
-use super::rooms::{Message, Rooms};
-use crate::harness::{Client, at, deadline, unique};
+use super::{
+    rooms::{Message, Rooms},
+    sliding,
+};
+use crate::harness::{Client, Sliding, at, deadline, unique};
 
 /// A user and a device of it.
 pub type Device = (String, String);
@@ -50,6 +53,8 @@ pub(super) struct Inner {
     /// To-device events as the machine gave them out, decrypted where they were encrypted.
     to_device: Mutex<Vec<Value>>,
     progress: watch::Sender<u64>,
+    /// The connection of a device that uses sliding sync.
+    sliding: Option<tokio::sync::Mutex<Sliding>>,
 }
 
 struct Running(AbortHandle);
@@ -63,6 +68,10 @@ impl Drop for Running {
 impl CryptoClient {
     /// A fresh identity for a client's device: first sync done, keys uploaded. It does not sync by itself.
     pub async fn new(client: &Client) -> Self {
+        Self::begin(client, None).await
+    }
+
+    async fn begin(client: &Client, sliding: Option<Sliding>) -> Self {
         let client = client.patient();
         let user_id = <&UserId>::try_from(client.user_id()).expect("a user id");
         let machine = OlmMachine::new(user_id, <&DeviceId>::from(client.device_id())).await;
@@ -74,6 +83,7 @@ impl CryptoClient {
             broken: Mutex::default(),
             to_device: Mutex::default(),
             progress: watch::channel(0).0,
+            sliding: sliding.map(tokio::sync::Mutex::new),
         };
         let this = Self { inner: Arc::new(inner), _running: None };
         this.sync().await;
@@ -82,7 +92,16 @@ impl CryptoClient {
 
     /// As [`CryptoClient::new`], and goes on syncing in the background.
     pub async fn running(client: &Client) -> Self {
-        let mut this = Self::new(client).await;
+        Self::new(client).await.run()
+    }
+
+    /// As [`CryptoClient::running`], over sliding sync.
+    pub async fn sliding(client: &Client) -> Self {
+        Self::begin(client, Some(sliding::connection(&client.patient()))).await.run()
+    }
+
+    fn run(mut self) -> Self {
+        let this = &mut self;
         let inner = Arc::downgrade(&this.inner);
         let task = tokio::spawn(async move {
             while let Some(inner) = inner.upgrade() {
@@ -91,7 +110,7 @@ impl CryptoClient {
             }
         });
         this._running = Some(Arc::new(Running(task.abort_handle())));
-        this
+        self
     }
 
     pub fn client(&self) -> &Client {
@@ -256,12 +275,10 @@ impl Inner {
     /// One sync: waits for news without holding the turn, then takes them in.
     async fn sync(&self, wait: Duration) {
         let since = self.turn.lock().await.clone();
-        let filter = json!({"presence": {"types": []}, "room": {"timeline": {"limit": 100}}});
-        let mut call = self.client.get("/sync").query("timeout", wait.as_millis()).query("filter", filter);
-        if let Some(since) = &since {
-            call = call.query("since", since);
-        }
-        let response = call.within(wait + patience()).await.ok();
+        let response = match &self.sliding {
+            Some(connection) => sliding::sync(connection, wait).await,
+            None => self.old_sync(since.as_deref(), wait).await,
+        };
         let mut turn = self.turn.lock().await;
         // Two syncs at once are this client's mistake, not the server's.
         assert_eq!(*turn, since, "one sync at a time");
@@ -269,6 +286,15 @@ impl Inner {
         *turn = response["next_batch"].as_str().map(str::to_owned);
         drop(turn);
         self.progress.send_modify(|count| *count += 1);
+    }
+
+    async fn old_sync(&self, since: Option<&str>, wait: Duration) -> Value {
+        let filter = json!({"presence": {"types": []}, "room": {"timeline": {"limit": 100}}});
+        let mut call = self.client.get("/sync").query("timeout", wait.as_millis()).query("filter", filter);
+        if let Some(since) = since {
+            call = call.query("since", since);
+        }
+        call.within(wait + patience()).await.ok()
     }
 
     async fn take_in(&self, response: &Value, since: Option<&str>) {

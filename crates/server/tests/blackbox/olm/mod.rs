@@ -3,6 +3,7 @@
 mod crypto_client;
 mod requests;
 mod rooms;
+mod sliding;
 
 pub use self::{
     crypto_client::{CryptoClient, Device, Sent},

@@ -14,6 +14,7 @@ mod limits;
 mod one_time_keys;
 mod paths;
 mod signed_json;
+mod sliding;
 mod standing;
 mod sync;
 mod to_device;
