@@ -205,4 +205,9 @@ async fn historical_user_ids_are_accepted() {
         let answer = alice.post("/keys/query", json!({"device_keys": {&user: []}})).await.ok();
         assert!(answer["failures"]["nowhere.invalid"].is_object(), "{answer}");
     }
+    // The one character that no name may have.
+    for user in [format!("@a\0b:{here}"), format!("@\0:{here}")] {
+        alice.post("/keys/query", json!({"device_keys": {&user: []}})).await.error(400, "M_BAD_JSON");
+        alice.post("/keys/claim", json!({"one_time_keys": {&user: {}}})).await.error(400, "M_BAD_JSON");
+    }
 }

@@ -243,6 +243,8 @@ async fn what_cannot_be_claimed_is_absent() {
     assert_eq!(names(&answer["failures"]), ["nowhere.invalid".to_owned()].into());
     assert!(answer["failures"]["nowhere.invalid"].is_object());
     assert!(answer["one_time_keys"][alice.user_id()][alice.device_id()].is_object(), "{answer}");
+    let odd = json!({"one_time_keys": {alice.user_id(): {"A\0B": ALGORITHM, alice.device_id(): "no\0thing", "": ""}}});
+    assert_eq!(bob.post("/keys/claim", odd).await.ok()["one_time_keys"], json!({}));
     let of_no_device = json!({"one_time_keys": {alice.user_id(): {}}});
     assert_eq!(bob.post("/keys/claim", of_no_device).await.ok()["one_time_keys"], json!({}));
 }
