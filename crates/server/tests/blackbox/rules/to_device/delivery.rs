@@ -3,8 +3,8 @@
 use http::Method;
 use serde_json::json;
 
-use super::{next_batch, put};
-use crate::harness::{Server, to_device};
+use super::{next_batch, numbers, put, send};
+use crate::harness::{Server, at, to_device};
 
 /// TD-3: sender, type and content and nothing else, the content as it was sent; what it says of a sender is only content.
 #[tokio::test]
@@ -37,4 +37,16 @@ async fn content_arrives_as_it_was_written() {
     alice.call(Method::PUT, "/sendToDevice/io.example.raw/t").bytes(body, "application/json").await.ok();
     let text = bob.get("/sync").await.text();
     assert!(text.contains(content), "{text}");
+}
+
+/// TD-8: whom the user ignores is heard all the same: a key that is dropped cannot be asked for later.
+#[tokio::test]
+async fn messages_of_ignored_users_arrive() {
+    let [alice, bob] = Server::shared().await.users(["alice", "bob"]).await;
+    let ignored = json!({"ignored_users": {alice.user_id(): {}}});
+    bob.put(at!("/user/{}/account_data/m.ignored_user_list", bob.user_id()), ignored).await.ok();
+    let mut sync = bob.syncing();
+    sync.now().await;
+    send(&alice, "t", &bob, 7).await;
+    assert_eq!(numbers(&sync.now().await), [7]);
 }
