@@ -70,7 +70,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
         fallback_keys: request.fallback_keys,
         unstable_fallback_keys: request.unstable_fallback_keys,
     };
-    let keys = upload::check(cx, &device, keys)?;
+    let keys = upload::check(cx, &device, keys).await?;
     let name = request.initial_device_display_name;
     let stored = cx
         .storage
