@@ -56,7 +56,8 @@ pub struct Events {
 /// Stores the user's dehydrated device with its keys, in place of the one before.
 ///
 /// # Errors
-/// The refusals of the keys' checks; [`Refusal::Forbidden`] when the id is that of another device or key of the user.
+/// The refusals of the keys' checks; [`Refusal::Forbidden`] when the id is that of another device or key of the user;
+/// [`ServiceError::UnknownToken`] when the account ended meanwhile.
 pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Named> {
     check_device_id(request.device_id.as_str()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     if !request.device_data.is_object() {
@@ -82,7 +83,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
             Refusal::DuplicateOneTimeKey,
             format!("One time key {key_name} already exists in the same upload."),
         )),
-        Some(UploadOutcome::DeviceGone) => Err(ServiceError::not_found("The device went while it was stored.")),
+        Some(UploadOutcome::DeviceGone) => Err(ServiceError::UnknownToken { soft_logout: false }),
         None => Err(ServiceError::forbidden("Another device or a cross-signing key of yours has this id.")),
     }
 }

@@ -65,7 +65,7 @@ pub enum LoginOutcome {
         /// Whether the device was there before.
         existing: bool,
     },
-    /// The id equals a public cross-signing key of the user (DEV-13). Nothing was written.
+    /// The id equals a public cross-signing key that the user has or had (DEV-13). Nothing was written.
     IdIsCrossSigningKey,
     /// No such account, or it is deactivated. Nothing was written.
     NoAccount,

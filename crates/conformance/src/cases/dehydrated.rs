@@ -12,7 +12,7 @@ use crate::{
     Store,
     support::{
         keys::{identity, identity_keys, nothing, one_time_keys},
-        raw, session, to_all, to_device,
+        raw, session, to_all, to_device, user_id,
     },
 };
 
@@ -119,9 +119,26 @@ pub async fn a_dehydrated_device_needs_an_id_of_its_own(store: Store) {
     assert_eq!(put(&store, &alice, "DEVICE", 2).await, None);
     assert_eq!(put(&store, &alice, &keys.public[0], 2).await, None);
     assert!(store.lists_changed_since(from).await.is_empty());
+    store.put_identity(&alice, &identity(&alice, 2)).await;
+    let from = store.position().await;
+    assert_eq!(put(&store, &alice, &keys.public[0], 2).await, None, "nor one that was replaced (XS-17)");
+    assert!(store.lists_changed_since(from).await.is_empty());
     assert_eq!(store.dehydrated_device(&alice).await.unwrap().unwrap().device_data, data(1));
     assert_eq!(store.count(&ordinary).await, 0);
     assert!(store.identity_of(&ordinary).await.is_none());
     let login = session("NEW");
     assert!(matches!(store.login(&alice, login).await.unwrap(), LoginOutcome::LoggedIn { existing: false, .. }));
+}
+
+/// It is of an account that is there and active; a request that lost to its end stores nothing (DEV-18).
+pub async fn a_dehydrated_device_is_of_an_active_account(store: Store) {
+    let alice = store.user("alice").await;
+    assert!(store.deactivate_account(&alice, false).await.unwrap());
+    let from = store.position().await;
+    for user in [alice, user_id("nobody")] {
+        assert_eq!(put(&store, &user, "DEHYDRATED", 1).await, Some(UploadOutcome::DeviceGone));
+        assert_eq!(store.dehydrated_device(&user).await.unwrap(), None);
+        assert!(store.keys_of(&user, None).await.devices.is_empty());
+    }
+    assert!(store.lists_changed_since(from).await.is_empty());
 }
