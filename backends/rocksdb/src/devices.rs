@@ -96,10 +96,10 @@ pub(crate) fn select(
     selection: &DeviceSelection,
 ) -> Result<Vec<(OwnedDeviceId, DeviceRow)>> {
     let mut devices = rows::devices(reads, user_id)?;
-    devices.retain(|(id, row)| match selection {
+    devices.retain(|(id, _)| match selection {
         DeviceSelection::These(ids) => ids.contains(id),
-        DeviceSelection::AllBut(kept) => !row.dehydrated && id != kept,
-        DeviceSelection::All => !row.dehydrated,
+        DeviceSelection::AllBut(kept) => id != kept,
+        DeviceSelection::All => true,
     });
     Ok(devices)
 }

@@ -92,7 +92,7 @@ pub struct Session {
     pub last_seen_at: Option<u64>,
 }
 
-/// Which devices a deletion takes.
+/// Which devices a deletion takes. A dehydrated device is one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceSelection {
     /// These, where they exist.

@@ -2,7 +2,7 @@
 
 use olmstead_domain::json::RawJson;
 use olmstead_storage::{
-    devices::{DeviceRef, LoginOutcome},
+    devices::{DeviceRef, DeviceSelection, LoginOutcome},
     keys::{KeysUpload, UploadOutcome},
 };
 use ruma::{OwnedUserId, UserId};
@@ -88,7 +88,7 @@ pub async fn a_new_dehydrated_device_replaces_the_old_one(store: Store) {
     assert!(store.waiting(&old).await.is_empty());
 }
 
-/// It is deleted as any device is (DEV-10), by itself or with the account's devices.
+/// It is deleted as any device is (DEV-10), by itself, by its name, with all others, and with the account.
 pub async fn a_dehydrated_device_is_deleted(store: Store) {
     let alice = store.user("alice").await;
     assert_eq!(store.delete_dehydrated_device(&alice).await.unwrap(), None);
@@ -103,6 +103,19 @@ pub async fn a_dehydrated_device_is_deleted(store: Store) {
     assert!(store.waiting(&old).await.is_empty());
     assert!(store.keys_of(&alice, None).await.devices.is_empty());
     assert_eq!(store.delete_dehydrated_device(&alice).await.unwrap(), None);
+    for selection in [
+        DeviceSelection::These(vec!["DEHYDRATED".into(), "OTHER".into()]),
+        DeviceSelection::AllBut("OTHER".into()),
+        DeviceSelection::All,
+    ] {
+        put(&store, &alice, "DEHYDRATED", 2).await;
+        assert_eq!(store.delete_devices(&alice, selection).await.unwrap(), ["DEHYDRATED"]);
+        assert_eq!(store.dehydrated_device(&alice).await.unwrap(), None);
+        assert!(store.keys_of(&alice, None).await.devices.is_empty());
+    }
+    put(&store, &alice, "DEHYDRATED", 2).await;
+    let deleted = store.set_password(&alice, "new".to_owned(), true, None).await.unwrap().unwrap();
+    assert_eq!(deleted, ["DEHYDRATED"]);
     put(&store, &alice, "DEHYDRATED", 2).await;
     assert!(store.deactivate_account(&alice, false).await.unwrap());
     assert_eq!(store.dehydrated_device(&alice).await.unwrap(), None);
