@@ -2,5 +2,6 @@
 
 mod claims;
 mod crowd;
+mod dehydrated;
 mod fallback_keys;
 mod to_device_crash;

@@ -6,6 +6,9 @@ use tokio::{net::TcpListener, sync::oneshot};
 
 use super::{Engine, engine::Place};
 
+/// What makes a server other than usual.
+pub(super) type Setting = Box<dyn FnOnce(olmstead::ServerBuilder) -> olmstead::ServerBuilder + Send>;
+
 /// A server on a thread and a runtime of its own, so that it outlives the runtime of the test that asked first.
 pub(super) struct InProcess {
     address: SocketAddr,
@@ -14,7 +17,7 @@ pub(super) struct InProcess {
 }
 
 impl InProcess {
-    pub(super) fn start(engine: Engine) -> Self {
+    pub(super) fn start(engine: Engine, setting: Setting) -> Self {
         let (ready, started) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::Builder::new()
@@ -28,7 +31,7 @@ impl InProcess {
                 let place = Place::new(engine);
                 runtime.block_on(async {
                     let builder = place.choose(olmstead::Server::builder("localhost"));
-                    let server = builder.open_registration().without_limits().build().await.expect("a server");
+                    let server = setting(builder.open_registration()).build().await.expect("a server");
                     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                     ready.send(listener.local_addr().expect("an address")).expect("a test that waits");
                     let stop = async move {

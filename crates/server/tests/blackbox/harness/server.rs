@@ -50,7 +50,7 @@ impl Server {
             if let Some(running) = shared.upgrade() {
                 return running;
             }
-            let running = Arc::new(Running::InProcess(InProcess::start(Engine::chosen())));
+            let running = Arc::new(Running::InProcess(usual()));
             *shared = Arc::downgrade(&running);
             running
         })
@@ -63,7 +63,20 @@ impl Server {
         if let Some(server) = Self::elsewhere() {
             return server;
         }
-        Self::of(blocking(|| Arc::new(Running::InProcess(InProcess::start(Engine::chosen())))).await)
+        Self::of(blocking(|| Arc::new(Running::InProcess(usual()))).await)
+    }
+
+    /// A server of the test's own with settings of its own, and with rate limits unless these lift them. `None`, and a
+    /// line on standard error, when the tests run against a server elsewhere.
+    pub async fn with_settings(
+        setting: impl FnOnce(olmstead::ServerBuilder) -> olmstead::ServerBuilder + Send + 'static,
+    ) -> Option<Self> {
+        if Self::elsewhere().is_some() {
+            eprintln!("left out: the server at BLACKBOX_URL has its own settings");
+            return None;
+        }
+        let start = move || Arc::new(Running::InProcess(InProcess::start(Engine::chosen(), Box::new(setting))));
+        Some(Self::of(blocking(start).await))
     }
 
     /// A server of the test's own as a process that can be killed. `None`, and a line on standard error, when the tests
@@ -242,6 +255,11 @@ impl Running {
             _ => 1,
         }
     }
+}
+
+/// A server as most tests want it.
+fn usual() -> InProcess {
+    InProcess::start(Engine::chosen(), Box::new(olmstead::ServerBuilder::without_limits))
 }
 
 /// Does what blocks, and passes on its panic.

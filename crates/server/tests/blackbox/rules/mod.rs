@@ -2,6 +2,7 @@
 
 mod backups;
 mod cross_signing;
+pub mod dehydrated;
 mod device_lists;
 mod devices;
 mod general;
