@@ -152,7 +152,7 @@ CREATE TABLE cross_signing (
     user_signing text
 );
 
--- Public keys in use, which no device id may equal.
+-- Public keys that are or were in use, which no device id may equal.
 CREATE TABLE cross_signing_id (
     user_id text NOT NULL COLLATE "C",
     public_key text NOT NULL COLLATE "C",

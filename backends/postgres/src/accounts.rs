@@ -130,6 +130,23 @@ async fn deactivate(command: &mut Command, user_id: &UserId, erase: bool) -> Don
         return Ok(false);
     }
     delete(command, user_id, Taken::Everything).await?;
+    let cross_signing = sqlx::query("DELETE FROM cross_signing WHERE user_id = $1")
+        .bind(user_id.as_str())
+        .execute(command.sql())
+        .await?
+        .rows_affected();
+    if cross_signing > 0 {
+        command.device_list_changed(user_id).await?;
+    }
+    sqlx::query(
+        "WITH ids AS (DELETE FROM cross_signing_id WHERE user_id = $1),
+              signatures AS (DELETE FROM foreign_signature WHERE signed = $1),
+              keys AS (DELETE FROM backup_key WHERE user_id = $1)
+         DELETE FROM backup WHERE user_id = $1",
+    )
+    .bind(user_id.as_str())
+    .execute(command.sql())
+    .await?;
     sqlx::query("WITH pushers AS (DELETE FROM pusher WHERE user_id = $1) DELETE FROM profile WHERE user_id = $1")
         .bind(user_id.as_str())
         .execute(command.sql())
@@ -206,9 +223,8 @@ impl Accounts for PostgresStore {
     }
 
     async fn deactivate_account(&self, user_id: &UserId, erase: bool) -> Result<bool> {
-        command!(self, Locks::new().user(user_id).account_data(user_id), |command| {
-            deactivate(&mut command, user_id, erase).await
-        })
+        let locks = Locks::new().user(user_id).account_data(user_id).backup(user_id);
+        command!(self, locks, |command| { deactivate(&mut command, user_id, erase).await })
     }
 
     async fn set_standing(&self, user_id: &UserId, change: StandingChange) -> Result<bool> {

@@ -16,6 +16,7 @@ use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
     PostgresStore,
+    accounts::is_active,
     command::Command,
     error::Done,
     locks::Locks,
@@ -49,6 +50,9 @@ async fn put(
     new: &CrossSigningKeys,
     public_keys: &[String],
 ) -> Done<PutCrossSigningOutcome> {
+    if !is_active(command.sql(), user_id).await? {
+        return Ok(PutCrossSigningOutcome::NoAccount);
+    }
     // The row is held against signatures by others.
     let row = sqlx::query(
         "SELECT revision, master, self_signing, user_signing FROM cross_signing WHERE user_id = $1 FOR UPDATE",
@@ -76,9 +80,8 @@ async fn put(
     }
     let json = |key: &Option<RawJson>| key.as_ref().map(|key| key.get().to_owned());
     sqlx::query(
-        "WITH gone AS (
-             DELETE FROM cross_signing_id WHERE user_id = $1 AND public_key <> ALL ($2)
-         ), ids AS (
+        // Ids of replaced keys stay: a device that came to be called like one would be taken for it.
+        "WITH ids AS (
              INSERT INTO cross_signing_id (user_id, public_key) SELECT $1, * FROM unnest($2::text[])
              ON CONFLICT DO NOTHING
          ), lost AS (

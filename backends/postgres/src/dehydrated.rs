@@ -13,6 +13,7 @@ use sqlx::PgConnection;
 
 use crate::{
     PostgresStore,
+    accounts::is_active,
     command::Command,
     device_lists::{self, Taken},
     devices::{create_device, is_cross_signing_key},
@@ -38,6 +39,9 @@ async fn put(
     new: NewDevice<'_>,
     keys: &KeysUpload,
 ) -> Done<Option<UploadOutcome>> {
+    if !is_active(command.sql(), user_id).await? {
+        return Ok(Some(UploadOutcome::DeviceGone));
+    }
     let ordinary: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM device WHERE user_id = $1 AND device_id = $2 AND dehydrated_data IS NULL)",
     )

@@ -48,11 +48,11 @@ pub(crate) async fn own_changes(
 /// Which devices a deletion takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Taken<'a> {
-    /// What a user selects: a dehydrated device only if it is named.
+    /// What a user selects.
     Selected(&'a DeviceSelection),
-    /// All ordinary devices but one.
+    /// All but one.
     AllBut(Option<&'a OwnedDeviceId>),
-    /// Every one, the dehydrated one, too.
+    /// All.
     Everything,
     /// The dehydrated one.
     Dehydrated,
@@ -61,27 +61,25 @@ pub(crate) enum Taken<'a> {
 /// Deletes devices with all that is theirs (DEV-10), under the lock of the user. The user's device list changes if one
 /// had keys (DEV-11, DEV-23).
 pub(crate) async fn delete(command: &mut Command, user_id: &UserId, taken: Taken<'_>) -> Done<Vec<OwnedDeviceId>> {
-    let (ids, but, ordinary, dehydrated): (Option<Vec<String>>, Option<&OwnedDeviceId>, bool, bool) = match taken {
-        Taken::Selected(DeviceSelection::These(ids)) => (Some(stored_all(ids)), None, true, true),
-        Taken::Selected(DeviceSelection::AllBut(kept)) => (None, Some(kept), true, false),
-        Taken::Selected(DeviceSelection::All) => (None, None, true, false),
-        Taken::AllBut(kept) => (None, kept, true, false),
-        Taken::Everything => (None, None, true, true),
-        Taken::Dehydrated => (None, None, false, true),
+    let (ids, but, ordinary): (Option<Vec<String>>, Option<&OwnedDeviceId>, bool) = match taken {
+        Taken::Selected(DeviceSelection::These(ids)) => (Some(stored_all(ids)), None, true),
+        Taken::Selected(DeviceSelection::AllBut(kept)) => (None, Some(kept), true),
+        Taken::AllBut(kept) => (None, kept, true),
+        Taken::Selected(DeviceSelection::All) | Taken::Everything => (None, None, true),
+        Taken::Dehydrated => (None, None, false),
     };
     // The row of the device goes first: it waits for those who are writing something of it, and whoever comes later
     // finds it gone. What was written is seen by the statements after it.
     let rows = sqlx::query(
         "DELETE FROM device WHERE user_id = $1
              AND ($2::text[] IS NULL OR device_id = ANY($2)) AND ($3::text IS NULL OR device_id <> $3)
-             AND CASE WHEN dehydrated_data IS NULL THEN $4 ELSE $5 END
+             AND ($4 OR dehydrated_data IS NOT NULL)
          RETURNING device_id, generation, identity_keys IS NOT NULL AS keyed",
     )
     .bind(user_id.as_str())
     .bind(ids)
     .bind(but.map(|kept| crate::text::stored(kept.as_str()).into_owned()))
     .bind(ordinary)
-    .bind(dehydrated)
     .fetch_all(command.sql())
     .await?;
     if rows.is_empty() {

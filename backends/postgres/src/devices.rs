@@ -45,7 +45,7 @@ pub(crate) async fn create_device(
     Ok(DeviceRef { user_id: user_id.to_owned(), device_id: device_id.to_owned(), generation: row.count("generation")? })
 }
 
-/// Whether an id is a public key in the user's cross-signing set (DEV-13).
+/// Whether an id is a public key that is or was in the user's cross-signing set (DEV-13).
 pub(crate) async fn is_cross_signing_key(sql: &mut PgConnection, user_id: &UserId, device_id: &DeviceId) -> Done<bool> {
     Ok(sqlx::query_scalar("SELECT EXISTS (SELECT FROM cross_signing_id WHERE user_id = $1 AND public_key = $2)")
         .bind(user_id.as_str())

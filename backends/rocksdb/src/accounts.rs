@@ -27,6 +27,11 @@ pub(crate) fn account_key(user_id: &UserId) -> Key {
     Key::new(Table::Account).text(user_id)
 }
 
+/// Whether there is an account that was not deactivated.
+pub(crate) fn is_active(reads: &impl Reads, user_id: &UserId) -> Result<bool> {
+    Ok(reads.get_json::<Account>(&account_key(user_id))?.is_some_and(|account| !account.deactivated))
+}
+
 fn search_key(user_id: &UserId) -> Key {
     Key::new(Table::UserSearch).text(user_id)
 }
@@ -92,7 +97,8 @@ impl Accounts for RocksStore {
 
     async fn deactivate_account(&self, user_id: &UserId, erase: bool) -> Result<bool> {
         let user_id = user_id.to_owned();
-        self.command(Locks::new().user(&user_id).account_data(&user_id), move |command| {
+        let locks = Locks::new().user(&user_id).account_data(&user_id).backup(&user_id);
+        self.command(locks, move |command| {
             let key = account_key(&user_id);
             let account = command.get_json::<Account>(&key)?.filter(|account| !account.deactivated);
             let Some(mut account) = account else { return Ok(false) };
@@ -101,6 +107,14 @@ impl Accounts for RocksStore {
             command.put_json(&key, &account)?;
             let devices = rows::devices(command, &user_id)?;
             rows::delete_devices(command, &user_id, &devices)?;
+            if command.has(&rows::cross_signing_key(&user_id))? {
+                command.delete(&rows::cross_signing_key(&user_id))?;
+                rows::device_list_changed(command, &user_id)?;
+            }
+            let of_the_user = [Table::CrossSigningId, Table::ForeignSignature, Table::BackupInfo, Table::BackupKey];
+            for table in of_the_user {
+                command.delete_prefix(&Key::new(table).text(&user_id))?;
+            }
             rows::delete_pushers(command, &user_id, |_| true)?;
             command.delete_prefix(&Key::new(Table::Profile).text(&user_id))?;
             command.delete(&search_key(&user_id))?;

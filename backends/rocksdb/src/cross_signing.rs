@@ -12,6 +12,7 @@ use ruma::{OwnedUserId, UserId};
 
 use crate::{
     RocksStore,
+    accounts::is_active,
     command::Command,
     keys::{Key, Table},
     locks::Locks,
@@ -97,6 +98,9 @@ impl CrossSigning for RocksStore {
     ) -> Result<PutCrossSigningOutcome> {
         let user_id = user_id.to_owned();
         self.command(Locks::new().user(&user_id), move |command| {
+            if !is_active(command, &user_id)? {
+                return Ok(PutCrossSigningOutcome::NoAccount);
+            }
             let old = rows::cross_signing(command, &user_id)?;
             if old.revision != expected_revision {
                 return Ok(PutCrossSigningOutcome::Stale);
@@ -114,8 +118,8 @@ impl CrossSigning for RocksStore {
             if !signatures::same_public_key(old.master.as_ref(), keys.master.as_ref()) {
                 command.delete_prefix(&Key::new(Table::ForeignSignature).text(&user_id))?;
             }
+            // Those of replaced keys stay: a device that came to be called like one would be taken for it.
             let ids = Key::new(Table::CrossSigningId).text(&user_id);
-            command.delete_each(Span::prefix(&ids))?;
             for public_key in &public_keys {
                 command.put(&ids.clone().text(public_key), [])?;
             }

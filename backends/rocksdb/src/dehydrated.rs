@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     RocksStore,
+    accounts::is_active,
     device_keys::upload,
     devices::{create_device, is_cross_signing_key},
     keys::{Key, Table},
@@ -47,6 +48,9 @@ impl DehydratedDevices for RocksStore {
         let user_id = user_id.to_owned();
         let locks = Locks::new().user(&user_id).account_data(&user_id);
         self.command(locks, move |command| {
+            if !is_active(command, &user_id)? {
+                return Ok(Some(UploadOutcome::DeviceGone));
+            }
             let devices = rows::devices(command, &user_id)?;
             let ordinary = devices.iter().any(|(id, row)| *id == device_id && !row.dehydrated);
             if ordinary || is_cross_signing_key(command, &user_id, &device_id)? {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     RocksStore,
-    accounts::account_key,
+    accounts::{account_key, is_active},
     command::Command,
     keys::{Key, Table},
     locks::Locks,
@@ -54,7 +54,7 @@ pub(crate) fn create_device(
     Ok(DeviceRef { user_id: user_id.to_owned(), device_id: device_id.to_owned(), generation })
 }
 
-/// Whether an id is a public key in the user's cross-signing set (DEV-13).
+/// Whether an id is a public key that is or was in the user's cross-signing set (DEV-13).
 pub(crate) fn is_cross_signing_key(reads: &impl Reads, user_id: &UserId, device_id: &DeviceId) -> Result<bool> {
     reads.has(&Key::new(Table::CrossSigningId).text(user_id).text(device_id))
 }
@@ -89,17 +89,17 @@ pub(crate) fn begin_session(command: &mut Command<'_>, user_id: &UserId, session
     Ok(LoginOutcome::LoggedIn { device, existing })
 }
 
-/// The ordinary devices that a selection takes; a dehydrated one only if it is named.
+/// The devices that a selection takes, a dehydrated one, too.
 pub(crate) fn select(
     reads: &impl Reads,
     user_id: &UserId,
     selection: &DeviceSelection,
 ) -> Result<Vec<(OwnedDeviceId, DeviceRow)>> {
     let mut devices = rows::devices(reads, user_id)?;
-    devices.retain(|(id, row)| match selection {
+    devices.retain(|(id, _)| match selection {
         DeviceSelection::These(ids) => ids.contains(id),
-        DeviceSelection::AllBut(kept) => !row.dehydrated && id != kept,
-        DeviceSelection::All => !row.dehydrated,
+        DeviceSelection::AllBut(kept) => id != kept,
+        DeviceSelection::All => true,
     });
     Ok(devices)
 }
@@ -115,9 +115,10 @@ impl Devices for RocksStore {
     async fn login(&self, user_id: &UserId, session: NewSession) -> Result<LoginOutcome> {
         let user_id = user_id.to_owned();
         self.command(Locks::new().user(&user_id), move |command| {
-            match command.get_json::<Account>(&account_key(&user_id))? {
-                Some(account) if !account.deactivated => begin_session(command, &user_id, &session),
-                _ => Ok(LoginOutcome::NoAccount),
+            if is_active(command, &user_id)? {
+                begin_session(command, &user_id, &session)
+            } else {
+                Ok(LoginOutcome::NoAccount)
             }
         })
         .await

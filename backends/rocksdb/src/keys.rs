@@ -85,7 +85,7 @@ tables! {
     OwnDeviceList = 0x0a in Main;
     /// (user) → cross-signing keys.
     CrossSigning = 0x0b in Main;
-    /// (user, public key) → nothing; the public keys in the user's set.
+    /// (user, public key) → nothing; the public keys that are or were in the user's set.
     CrossSigningId = 0x0c in Main;
     /// (signed user, signer, key id) → signature on the signed user's master key.
     ForeignSignature = 0x0d in Main;

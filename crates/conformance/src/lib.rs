@@ -45,6 +45,7 @@ macro_rules! conformance_suite {
                 a_new_password_may_leave_devices_alone
                 only_active_accounts_get_a_password
                 deactivation_takes_everything_but_the_name
+                deactivation_takes_cross_signing_keys_and_backups
                 deactivation_erases_account_data_if_asked
                 standing_is_set_flag_by_flag
                 users_are_found_by_id_and_display_name
@@ -124,6 +125,7 @@ macro_rules! conformance_suite {
                 keys_are_put_at_the_revision_they_were_read
                 of_parallel_writers_one_wins
                 a_public_key_may_not_be_a_device_id
+                keys_are_of_an_active_account
                 a_new_master_key_changes_the_device_list
                 a_new_user_signing_key_is_for_the_owner_alone
                 a_new_master_key_loses_signatures_of_others
@@ -270,6 +272,7 @@ macro_rules! conformance_suite {
                 a_new_dehydrated_device_replaces_the_old_one
                 a_dehydrated_device_is_deleted
                 a_dehydrated_device_needs_an_id_of_its_own
+                a_dehydrated_device_is_of_an_active_account
             }
             sync {
                 an_initial_sync_agrees_with_the_single_reads

@@ -6,7 +6,6 @@ use olmstead_domain::{
     position::{Cursor, Position},
 };
 use olmstead_storage::{
-    dehydrated::DehydratedDevice,
     devices::{DeviceRef, Session},
     keys::UploadOutcome,
 };
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Context, Refusal, Result, ServiceError, keys::upload};
 
-/// To-device messages in one page.
+/// To-device messages in one page at most.
 const PAGE: usize = 100;
 
 /// The body of `PUT /dehydrated_device`.
@@ -50,13 +49,24 @@ pub struct Stored {
 #[derive(Debug, Serialize)]
 pub struct Events {
     events: Vec<RawJson>,
-    next_batch: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_batch: Option<String>,
+}
+
+/// How a client learns that a page was the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastPage {
+    /// It has no `next_batch`.
+    WithoutToken,
+    /// The one after it is empty, as older clients have it: to them a page always names a next one.
+    BeforeAnEmptyOne,
 }
 
 /// Stores the user's dehydrated device with its keys, in place of the one before.
 ///
 /// # Errors
-/// The refusals of the keys' checks; [`Refusal::Forbidden`] when the id is that of another device or key of the user.
+/// The refusals of the keys' checks; [`Refusal::Forbidden`] when the id is that of another device or key of the user;
+/// [`ServiceError::UnknownToken`] when the account ended meanwhile.
 pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Named> {
     check_device_id(request.device_id.as_str()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     if !request.device_data.is_object() {
@@ -70,7 +80,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
         fallback_keys: request.fallback_keys,
         unstable_fallback_keys: request.unstable_fallback_keys,
     };
-    let keys = upload::check(cx, &device, keys)?;
+    let keys = upload::check(cx, &device, keys).await?;
     let name = request.initial_device_display_name;
     let stored = cx
         .storage
@@ -82,7 +92,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
             Refusal::DuplicateOneTimeKey,
             format!("One time key {key_name} already exists in the same upload."),
         )),
-        Some(UploadOutcome::DeviceGone) => Err(ServiceError::not_found("The device went while it was stored.")),
+        Some(UploadOutcome::DeviceGone) => Err(ServiceError::UnknownToken { soft_logout: false }),
         None => Err(ServiceError::forbidden("Another device or a cross-signing key of yours has this id.")),
     }
 }
@@ -92,7 +102,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
 /// # Errors
 /// [`Refusal::NotFound`] when there is none.
 pub async fn get(cx: &Context, session: &Session) -> Result<Stored> {
-    let found = find(cx, session).await?;
+    let found = cx.storage.dehydrated_device(&session.device.user_id).await?.ok_or_else(none)?;
     Ok(Stored { device_id: found.device.device_id, device_data: found.device_data })
 }
 
@@ -108,27 +118,33 @@ pub async fn delete(cx: &Context, session: &Session) -> Result<Named> {
 /// A page of the messages that wait for the dehydrated device; reading deletes nothing.
 ///
 /// # Errors
-/// [`Refusal::Forbidden`] for another device, [`Refusal::InvalidParam`] for a token that is not ours.
-pub async fn events(cx: &Context, session: &Session, device_id: &DeviceId, from: Option<&str>) -> Result<Events> {
-    let found = find(cx, session).await?;
-    if found.device.device_id != device_id {
+/// [`Refusal::Forbidden`] for what is not the dehydrated device, also when there is none; [`Refusal::InvalidParam`] for
+/// a token that is not ours.
+pub async fn events(
+    cx: &Context,
+    session: &Session,
+    device_id: &DeviceId,
+    from: Option<&str>,
+    limit: Option<usize>,
+    last: LastPage,
+) -> Result<Events> {
+    let found = cx.storage.dehydrated_device(&session.device.user_id).await?;
+    let Some(found) = found.filter(|found| found.device.device_id == device_id) else {
         return Err(ServiceError::forbidden("This is not your dehydrated device."));
-    }
+    };
     let from = match from {
         None | Some("") => Cursor::START,
         Some(text) => parse_batch(text).ok_or_else(|| ServiceError::invalid_param("This token is not known."))?,
     };
     let horizon = cx.storage.horizon().await?;
-    let page = cx.storage.inbox(&found.device, from, horizon.position, PAGE).await?;
+    let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let page = cx.storage.inbox(&found.device, from, horizon.position, limit).await?;
     let next = page.messages.last().map_or(from, |(cursor, _)| cursor.next());
+    let goes_on = page.more || last == LastPage::BeforeAnEmptyOne;
     Ok(Events {
         events: page.messages.into_iter().map(|(_, event)| event).collect(),
-        next_batch: format!("d{}.{}", next.position.0, next.ordinal),
+        next_batch: goes_on.then(|| format!("d{}.{}", next.position.0, next.ordinal)),
     })
-}
-
-async fn find(cx: &Context, session: &Session) -> Result<DehydratedDevice> {
-    cx.storage.dehydrated_device(&session.device.user_id).await?.ok_or_else(none)
 }
 
 fn none() -> ServiceError {

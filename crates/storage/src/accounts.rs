@@ -57,8 +57,9 @@ pub trait Accounts: Send + Sync {
         keep: Option<&OwnedDeviceId>,
     ) -> Result<Option<Vec<OwnedDeviceId>>>;
 
-    /// Deactivates for good: password, devices with all that is theirs, pushers, profile; with `erase` account data too
-    /// (DEV-18, AD-8). Memberships are the caller's to end. `false` when there is no such active account.
+    /// Deactivates for good: password, devices with all that is theirs, cross-signing keys with the signatures on them,
+    /// backups, pushers, profile; with `erase` account data too (DEV-18, AD-8). The device list changes if any keys were
+    /// there. Memberships are the caller's to end. `false` when there is no such active account.
     async fn deactivate_account(&self, user_id: &UserId, erase: bool) -> Result<bool>;
 
     /// Changes the standing; `false` when there is no such account.

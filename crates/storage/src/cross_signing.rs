@@ -29,6 +29,8 @@ pub enum PutCrossSigningOutcome {
     Stale,
     /// A public key equals an id of one of the user's devices (XS-5); nothing was stored.
     KeyIsDeviceId,
+    /// There is no such active account (any more); nothing was stored.
+    NoAccount,
 }
 
 /// On what a signature was made.
@@ -63,7 +65,8 @@ pub trait CrossSigning: Send + Sync {
 
     /// Replaces the user's whole set if the stored revision is still `expected_revision` (XS-12); `keys.revision` is
     /// ignored. When the master key changed, signatures others made on the old one go with it (XS-14). `public_keys`
-    /// are the unpadded public keys in the new set, to be held against device ids in the same step (XS-5).
+    /// are the unpadded public keys in the new set, to be held against device ids in the same step (XS-5); from then on
+    /// no device of the user can have one of them for its id, also when it is replaced (XS-17).
     async fn put_cross_signing_keys(
         &self,
         user_id: &UserId,

@@ -23,7 +23,8 @@ pub struct DehydratedDevice {
 #[async_trait]
 pub trait DehydratedDevices: Send + Sync {
     /// Stores the device with its keys in one commit, in place of the one before, which is deleted as any device is.
-    /// `None` when the device id is that of an ordinary device or of a cross-signing key, and nothing was stored.
+    /// `None` when the device id is that of an ordinary device or of a cross-signing key, [`UploadOutcome::DeviceGone`]
+    /// when there is no such active account; nothing was stored then.
     async fn put_dehydrated_device(
         &self,
         user_id: &UserId,

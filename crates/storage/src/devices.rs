@@ -65,7 +65,7 @@ pub enum LoginOutcome {
         /// Whether the device was there before.
         existing: bool,
     },
-    /// The id equals a public cross-signing key of the user (DEV-13). Nothing was written.
+    /// The id equals a public cross-signing key that the user has or had (DEV-13). Nothing was written.
     IdIsCrossSigningKey,
     /// No such account, or it is deactivated. Nothing was written.
     NoAccount,
@@ -92,7 +92,7 @@ pub struct Session {
     pub last_seen_at: Option<u64>,
 }
 
-/// Which devices a deletion takes.
+/// Which devices a deletion takes. A dehydrated device is one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceSelection {
     /// These, where they exist.

@@ -1,15 +1,22 @@
 //! Accounts: who exists, and in what standing.
 
+use olmstead_domain::backup::KeyBackupData;
 use olmstead_storage::{
     account_data::Pusher,
     accounts::StandingChange,
+    backups::{BackupKey, BackupSelection},
+    cross_signing::{CrossSigningKeys, NewSignature, SignatureTarget},
     devices::{DeviceSelection, LoginOutcome},
 };
 use serde_json::json;
 
 use crate::{
     Store,
-    support::{account, assert_same, parallel, raw, room_id, session, to_device, user_id},
+    support::{
+        account, assert_same,
+        keys::{assert_same_keys, identity},
+        parallel, raw, room_id, session, to_device, user_id,
+    },
 };
 
 /// A name is given once; the first account stays as it is.
@@ -136,6 +143,48 @@ pub async fn deactivation_takes_everything_but_the_name(store: Store) {
     assert!(!store.deactivate_account(&alice, false).await.unwrap(), "there is no such active account");
     assert!(!store.deactivate_account(&user_id("nobody"), false).await.unwrap());
     assert!(store.delete_devices(&alice, DeviceSelection::All).await.unwrap().is_empty());
+}
+
+/// Deactivation takes cross-signing keys with the signatures on them, and backups. Keys of a user without a device that
+/// has keys make a change of the device list, too (DEV-18).
+pub async fn deactivation_takes_cross_signing_keys_and_backups(store: Store) {
+    let (alice, bob) = (store.user("alice").await, store.user("bob").await);
+    let (ours, theirs) = (identity(&alice, 1), identity(&bob, 2));
+    store.put_identity(&alice, &ours).await;
+    store.put_identity(&bob, &theirs).await;
+    let by_bob = NewSignature {
+        target: SignatureTarget::MasterKey(alice.clone()),
+        verified_against: ours.keys.master.clone().unwrap(),
+        signer: bob.clone(),
+        key_id: format!("ed25519:{}", theirs.public[2]),
+        signature: "by bob".to_owned(),
+    };
+    assert_eq!(store.add_signatures(vec![by_bob]).await.unwrap(), [true]);
+    let mut versions = Vec::new();
+    for user in [&alice, &bob] {
+        let version = store.create_backup(user, "m.algorithm".to_owned(), raw(json!({}))).await.unwrap();
+        let data = KeyBackupData {
+            first_message_index: 0,
+            forwarded_count: 0,
+            is_verified: true,
+            session_data: raw(json!({})),
+        };
+        let key = BackupKey { room_id: room_id("room"), session_id: "s".to_owned(), data };
+        store.put_backup_keys(user, version, vec![key]).await.unwrap();
+        versions.push(version);
+    }
+
+    let from = store.position().await;
+    assert!(store.deactivate_account(&alice, false).await.unwrap());
+    assert_eq!(store.lists_changed_since(from).await, [alice.clone()]);
+    assert_eq!(store.cross_signing_keys(&alice).await.unwrap(), CrossSigningKeys::default());
+    assert!(store.keys_of(&alice, Some(&bob)).await.asker_signatures.is_empty());
+    assert_eq!(store.backup(&alice, None).await.unwrap(), None);
+    let all = store.backup_keys(&alice, versions[0], BackupSelection::All).await.unwrap();
+    assert!(all.is_none());
+    assert_same_keys(&store.cross_signing_keys(&bob).await.unwrap(), &theirs.keys);
+    let kept = store.backup_keys(&bob, versions[1], BackupSelection::All).await.unwrap();
+    assert_eq!(kept.unwrap().len(), 1);
 }
 
 /// With `erase`, account data goes too, of rooms also; that of others stays (AD-8).

@@ -88,6 +88,20 @@ pub async fn a_public_key_may_not_be_a_device_id(store: Store) {
     assert_eq!(outcome, PutCrossSigningOutcome::Stored, "another user's device id is no matter");
 }
 
+/// Keys are stored for an account that is there and active; a request that lost to its end stores nothing (DEV-18).
+pub async fn keys_are_of_an_active_account(store: Store) {
+    let alice = store.user("alice").await;
+    assert!(store.deactivate_account(&alice, false).await.unwrap());
+    let from = store.position().await;
+    for user in [alice, user_id("nobody")] {
+        let keys = identity(&user, 1);
+        let outcome = store.put_cross_signing_keys(&user, 0, keys.keys, keys.public.to_vec()).await.unwrap();
+        assert_eq!(outcome, PutCrossSigningOutcome::NoAccount);
+        assert_eq!(store.cross_signing_keys(&user).await.unwrap(), CrossSigningKeys::default());
+    }
+    assert!(store.lists_changed_since(from).await.is_empty());
+}
+
 /// A new master or self-signing key changes the device list (XS-16).
 pub async fn a_new_master_key_changes_the_device_list(store: Store) {
     let alice = store.user("alice").await;

@@ -2,7 +2,7 @@
 
 use olmstead_domain::json::RawJson;
 use olmstead_storage::{
-    devices::{DeviceRef, LoginOutcome},
+    devices::{DeviceRef, DeviceSelection, LoginOutcome},
     keys::{KeysUpload, UploadOutcome},
 };
 use ruma::{OwnedUserId, UserId};
@@ -12,7 +12,7 @@ use crate::{
     Store,
     support::{
         keys::{identity, identity_keys, nothing, one_time_keys},
-        raw, session, to_all, to_device,
+        raw, session, to_all, to_device, user_id,
     },
 };
 
@@ -88,7 +88,7 @@ pub async fn a_new_dehydrated_device_replaces_the_old_one(store: Store) {
     assert!(store.waiting(&old).await.is_empty());
 }
 
-/// It is deleted as any device is (DEV-10), by itself or with the account's devices.
+/// It is deleted as any device is (DEV-10), by itself, by its name, with all others, and with the account.
 pub async fn a_dehydrated_device_is_deleted(store: Store) {
     let alice = store.user("alice").await;
     assert_eq!(store.delete_dehydrated_device(&alice).await.unwrap(), None);
@@ -103,6 +103,19 @@ pub async fn a_dehydrated_device_is_deleted(store: Store) {
     assert!(store.waiting(&old).await.is_empty());
     assert!(store.keys_of(&alice, None).await.devices.is_empty());
     assert_eq!(store.delete_dehydrated_device(&alice).await.unwrap(), None);
+    for selection in [
+        DeviceSelection::These(vec!["DEHYDRATED".into(), "OTHER".into()]),
+        DeviceSelection::AllBut("OTHER".into()),
+        DeviceSelection::All,
+    ] {
+        put(&store, &alice, "DEHYDRATED", 2).await;
+        assert_eq!(store.delete_devices(&alice, selection).await.unwrap(), ["DEHYDRATED"]);
+        assert_eq!(store.dehydrated_device(&alice).await.unwrap(), None);
+        assert!(store.keys_of(&alice, None).await.devices.is_empty());
+    }
+    put(&store, &alice, "DEHYDRATED", 2).await;
+    let deleted = store.set_password(&alice, "new".to_owned(), true, None).await.unwrap().unwrap();
+    assert_eq!(deleted, ["DEHYDRATED"]);
     put(&store, &alice, "DEHYDRATED", 2).await;
     assert!(store.deactivate_account(&alice, false).await.unwrap());
     assert_eq!(store.dehydrated_device(&alice).await.unwrap(), None);
@@ -119,9 +132,26 @@ pub async fn a_dehydrated_device_needs_an_id_of_its_own(store: Store) {
     assert_eq!(put(&store, &alice, "DEVICE", 2).await, None);
     assert_eq!(put(&store, &alice, &keys.public[0], 2).await, None);
     assert!(store.lists_changed_since(from).await.is_empty());
+    store.put_identity(&alice, &identity(&alice, 2)).await;
+    let from = store.position().await;
+    assert_eq!(put(&store, &alice, &keys.public[0], 2).await, None, "nor one that was replaced (XS-17)");
+    assert!(store.lists_changed_since(from).await.is_empty());
     assert_eq!(store.dehydrated_device(&alice).await.unwrap().unwrap().device_data, data(1));
     assert_eq!(store.count(&ordinary).await, 0);
     assert!(store.identity_of(&ordinary).await.is_none());
     let login = session("NEW");
     assert!(matches!(store.login(&alice, login).await.unwrap(), LoginOutcome::LoggedIn { existing: false, .. }));
+}
+
+/// It is of an account that is there and active; a request that lost to its end stores nothing (DEV-18).
+pub async fn a_dehydrated_device_is_of_an_active_account(store: Store) {
+    let alice = store.user("alice").await;
+    assert!(store.deactivate_account(&alice, false).await.unwrap());
+    let from = store.position().await;
+    for user in [alice, user_id("nobody")] {
+        assert_eq!(put(&store, &user, "DEHYDRATED", 1).await, Some(UploadOutcome::DeviceGone));
+        assert_eq!(store.dehydrated_device(&user).await.unwrap(), None);
+        assert!(store.keys_of(&user, None).await.devices.is_empty());
+    }
+    assert!(store.lists_changed_since(from).await.is_empty());
 }

@@ -88,6 +88,11 @@ pub async fn a_device_id_may_not_be_a_cross_signing_key(store: Store) {
         assert!(store.session(&login.access).await.unwrap().is_none());
         store.log_in(&bob, public).await;
     }
+    // Nor one that was replaced (XS-17).
+    store.put_identity(&alice, &identity(&alice, 2)).await;
+    for public in &keys.public {
+        assert_eq!(store.login(&alice, session(public)).await.unwrap(), LoginOutcome::IdIsCrossSigningKey);
+    }
     assert!(store.devices(&alice).await.unwrap().is_empty());
 }
 

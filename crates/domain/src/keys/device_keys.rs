@@ -8,8 +8,8 @@ use ruma::{
 };
 
 use super::{
-    KeysError, MAX_KEY_OBJECT_BYTES,
-    ed25519::{PREFIX, verify_signed_by},
+    CrossSigningPublicKeys, KeysError, MAX_KEY_OBJECT_BYTES,
+    ed25519::{PREFIX, SignedText, verify_signed_by},
     signatures::{SignatureMap, read_signatures, with_signatures},
 };
 use crate::{
@@ -118,6 +118,44 @@ impl DeviceKeys {
     pub fn is_self_signed(&self) -> bool {
         self.public_key("ed25519")
             .is_some_and(|key| verify_signed_by(&self.object, &self.user_id, self.device_id.as_str(), key))
+    }
+
+    /// The same keys with those signatures alone that can ever be shown: the device's own as they are, and those that the
+    /// user's current cross-signing keys made, if they verify (SIG-5, SIG-9). Kept without a look, a signature in the name
+    /// of a key to come would be shown from the day that key is there.
+    ///
+    /// # Errors
+    /// [`KeysError`]; it does not happen for keys that were parsed.
+    pub fn with_good_signatures(self, keys: &CrossSigningPublicKeys) -> Result<Self, KeysError> {
+        let before = read_signatures(&self.object)?;
+        let text = SignedText::of(&self.object)?;
+        let mut good = before.clone();
+        good.retain(|user, _| user == self.user_id.as_str());
+        for by_owner in good.values_mut() {
+            by_owner.retain(|name, signature| {
+                let of_user = |key: &str| keys.contains(key) && text.verifies(key, signature);
+                self.is_own_name(name) || name.strip_prefix(PREFIX).is_some_and(of_user)
+            });
+        }
+        if good == before {
+            return Ok(self);
+        }
+        let raw = with_signatures(&self.raw, &good)?;
+        Self::parse(&self.user_id, &self.device_id, &raw)
+    }
+
+    /// Whether the keys carry signatures besides the device's own.
+    #[must_use]
+    pub fn has_further_signatures(&self) -> bool {
+        let Ok(signatures) = read_signatures(&self.object) else { return false };
+        signatures
+            .iter()
+            .any(|(user, by_user)| user != self.user_id.as_str() || !by_user.keys().all(|name| self.is_own_name(name)))
+    }
+
+    /// Whether a signature of this name is the device's, of whatever algorithm.
+    fn is_own_name(&self, name: &str) -> bool {
+        name.split_once(':').is_some_and(|(_, id)| id == self.device_id.as_str())
     }
 
     /// Whether both name the same public keys (DK-12).

@@ -66,9 +66,10 @@ impl<'a> Target<'a> {
 /// since it was uploaded (XS-3).
 ///
 /// Four kinds of signature are accepted (SIG-4): own self-signing key on own device, own device on own master key, own
-/// master key on own objects, own user-signing key on another user's master key. A signature of the signer that the
-/// stored object already carries passes unchecked; those of other users are not taken from here and are ignored, and
-/// so are those of unknown algorithms.
+/// master key on own objects, own user-signing key on another user's master key. Each is verified, also one that is
+/// stored already: identity keys are taken with whatever signatures they carry. Others of the signer that the stored
+/// object carries, such as a device's on itself, pass; those of other users are not taken from here and are ignored,
+/// and so are those of unknown algorithms.
 ///
 /// # Errors
 /// For the entry of `failures`: [`KeysError::NotFound`] for an unknown target, [`KeysError::InvalidParam`] if the object
@@ -102,19 +103,24 @@ pub fn accept(
     let own = target_user == signer.user_id;
     let (mut usable, mut new) = (0_usize, BTreeMap::new());
     for (name, signature) in by_signer {
-        if is_held(&name, &signature) {
-            usable += 1;
-            continue;
-        }
-        let Some(key_id) = name.strip_prefix(PREFIX) else { continue };
-        let Some(public_key) = signing_key(signer, own, &target, key_id)? else {
-            return Err(KeysError::signature(format!("a signature by {name:?} is not accepted on this object")));
+        let held = is_held(&name, &signature);
+        let public_key = match name.strip_prefix(PREFIX) {
+            Some(key_id) => signing_key(signer, own, &target, key_id)?,
+            None if held => None,
+            None => continue,
         };
-        if !text.verifies(&public_key, &signature) {
-            return Err(KeysError::signature(format!("the signature by {name:?} does not verify")));
+        match public_key {
+            Some(public_key) if !text.verifies(&public_key, &signature) => {
+                return Err(KeysError::signature(format!("the signature by {name:?} does not verify")));
+            }
+            None if !held => {
+                return Err(KeysError::signature(format!("a signature by {name:?} is not accepted on this object")));
+            }
+            _ => usable += 1,
         }
-        usable += 1;
-        new.insert(name, signature);
+        if !held {
+            new.insert(name, signature);
+        }
     }
     if usable == 0 {
         return Err(KeysError::signature("the object carries no signature of yours"));

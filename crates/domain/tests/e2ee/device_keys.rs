@@ -2,7 +2,7 @@ use olmstead_domain::{
     error::ErrorKind,
     json::RawJson,
     keys::{
-        DeviceKeys, KeysError, MAX_KEY_OBJECT_BYTES,
+        CrossSigningPublicKeys, DeviceKeys, KeysError, MAX_KEY_OBJECT_BYTES,
         device_keys::{DeviceKeysUpload, merge_upload},
     },
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     json::any_json,
-    support::{User, device_id, parsed, raw, text},
+    support::{Key, User, device_id, parsed, raw, text},
 };
 
 fn alice() -> User {
@@ -113,6 +113,31 @@ fn again_keeps_signatures() {
         parsed(&merged)["signatures"][alice.id()][alice.self_signing.name()],
         cross_signed["signatures"][alice.id()][alice.self_signing.name()]
     );
+}
+
+/// SIG-5, SIG-9: the device's own signatures stay, and good ones by the user's current cross-signing keys.
+#[test]
+fn only_good_signatures_stay() {
+    let alice = alice();
+    let bare = alice.device("A");
+    let mut good = alice.self_signing.cross_sign(alice.id(), bare.clone());
+    good["signatures"][alice.id()]["unknown:A"] = json!("the device's, whatever it means");
+    let mut smuggled = good.clone();
+    smuggled["signatures"][alice.id()][alice.master.name()] = json!("forged");
+    smuggled = alice.device_key("B").sign(alice.id(), "B", smuggled);
+    // Of a key to come.
+    smuggled = Key::new(99).cross_sign(alice.id(), smuggled);
+    smuggled["signatures"]["@bob:example.org"] = json!({"ed25519:A": "another's"});
+    let keys = parse(&smuggled).unwrap();
+    assert!(keys.has_further_signatures());
+    assert_eq!(parsed(keys.with_good_signatures(&alice.public()).unwrap().raw()), good);
+    let nothing_known = parse(&good).unwrap().with_good_signatures(&CrossSigningPublicKeys::default()).unwrap();
+    assert!(!nothing_known.has_further_signatures());
+    for untouched in [&bare, &good, &with(bare.clone(), "signatures", json!({}))] {
+        let keys = parse(untouched).unwrap().with_good_signatures(&alice.public()).unwrap();
+        assert_eq!(keys.raw(), &raw(untouched));
+    }
+    assert!(!parse(&bare).unwrap().has_further_signatures());
 }
 
 /// DK-12

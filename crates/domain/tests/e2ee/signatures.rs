@@ -134,6 +134,12 @@ fn refused() {
     spoiled["signatures"][alice.id()][alice.master.name()] = "AAAA".into();
     assert_eq!(scene.accept(alice, target, &spoiled).unwrap_err().kind(), ErrorKind::InvalidSignature);
 
+    // A forged one is no better for being stored already: device keys are taken with what they carry.
+    let mut held = stored.clone();
+    held["signatures"][alice.id()][alice.self_signing.name()] = "AAAA".into();
+    assert_eq!(scene.accept(alice, Some((None, &held)), &held).unwrap_err().kind(), ErrorKind::InvalidSignature);
+    assert_eq!(scene.accept(alice, Some((None, &held)), &signed).unwrap().len(), 1, "the good one takes its place");
+
     for shape in [json!([]), json!("x"), json!(null)] {
         assert_eq!(scene.accept(alice, target, &shape).unwrap_err().kind(), ErrorKind::BadJson);
     }

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     routing::{get, put},
 };
-use olmstead_service::dehydrated::{self, Events, Named, Request, Stored};
+use olmstead_service::dehydrated::{self, Events, LastPage, Named, Request, Stored};
 use ruma::OwnedDeviceId;
 use serde::Deserialize;
 
@@ -35,19 +35,21 @@ async fn delete(State(app): State<App>, auth: Auth) -> ApiResult<Json<Named>> {
     Ok(Json(dehydrated::delete(&app.cx, &auth).await?))
 }
 
-/// Where a page of messages begins, as the query says it.
+/// Which page of messages, as the query says it.
 #[derive(Debug, Deserialize)]
-struct From {
+struct Page {
     from: Option<String>,
+    limit: Option<usize>,
 }
 
 async fn events(
     State(app): State<App>,
     auth: Auth,
     Path(device_id): Path<OwnedDeviceId>,
-    Query(from): Query<From>,
+    Query(page): Query<Page>,
 ) -> ApiResult<Json<Events>> {
-    Ok(Json(dehydrated::events(&app.cx, &auth, &device_id, from.from.as_deref()).await?))
+    let (from, last) = (page.from.as_deref(), LastPage::WithoutToken);
+    Ok(Json(dehydrated::events(&app.cx, &auth, &device_id, from, page.limit, last).await?))
 }
 
 /// Where a page begins, as older clients say it in the body.
@@ -60,7 +62,9 @@ async fn events_by_body(
     State(app): State<App>,
     auth: Auth,
     Path(device_id): Path<OwnedDeviceId>,
+    Query(page): Query<Page>,
     JsonBody(body): JsonBody<NextBatch>,
 ) -> ApiResult<Json<Events>> {
-    Ok(Json(dehydrated::events(&app.cx, &auth, &device_id, body.next_batch.as_deref()).await?))
+    let (from, last) = (body.next_batch.as_deref(), LastPage::BeforeAnEmptyOne);
+    Ok(Json(dehydrated::events(&app.cx, &auth, &device_id, from, page.limit, last).await?))
 }

@@ -34,7 +34,8 @@ struct Body {
 /// for a password, and a finished authentication stores only what it was made for (XS-13).
 ///
 /// # Errors
-/// [`ServiceError::Uia`] where authentication is needed (XS-8); the refusals of the domain's rules.
+/// [`ServiceError::Uia`] where authentication is needed (XS-8); the refusals of the domain's rules;
+/// [`ServiceError::UnknownToken`] when the account ended meanwhile.
 pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<()> {
     let user_id = &session.device.user_id;
     let parsed: Body = body.read().map_err(|error| ServiceError::domain(error.kind(), error))?;
@@ -74,6 +75,7 @@ pub async fn upload(cx: &Context, session: &Session, body: &RawJson) -> Result<(
                     "A public key is the id of one of your devices.",
                 ));
             }
+            PutCrossSigningOutcome::NoAccount => return Err(ServiceError::UnknownToken { soft_logout: false }),
         }
     }
 }

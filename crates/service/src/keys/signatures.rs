@@ -65,7 +65,11 @@ pub async fn upload(cx: &Context, user_id: &UserId, request: Request) -> Result<
         let other =
             if target_user == user_id { None } else { Some(others_keys(cx, user_id, &target_user, &objects).await?) };
         let keys = other.as_ref().unwrap_or(&own);
-        let cross_signing = read_stored(&target_user, &keys.cross_signing)?;
+        let mut cross_signing = read_stored(&target_user, &keys.cross_signing)?;
+        if other.is_some() {
+            // Nobody may know that it is there (KQ-9).
+            cross_signing.user_signing = None;
+        }
         let devices: BTreeMap<OwnedDeviceId, RawJson> =
             keys.devices.iter().map(|row| (row.device_id.clone(), row.keys.clone())).collect();
         for (key, uploaded) in objects {

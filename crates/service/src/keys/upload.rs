@@ -12,7 +12,7 @@ use olmstead_storage::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::SIGNED_CURVE25519;
+use super::{SIGNED_CURVE25519, read_stored};
 use crate::{Context, Result, ServiceError};
 
 /// The body. All parts are optional (DK-2).
@@ -49,7 +49,7 @@ pub fn told_counts(counts: KeyCounts) -> BTreeMap<String, u64> {
 /// # Errors
 /// The refusals of the domain's checks; [`ServiceError::UnknownToken`] when the device is gone (DK-10).
 pub async fn upload(cx: &Context, device: &DeviceRef, request: Request) -> Result<Response> {
-    let upload = check(cx, device, request)?;
+    let upload = check(cx, device, request).await?;
     if upload.device_keys.is_none() && upload.one_time_keys.is_empty() && upload.fallback_keys.is_empty() {
         let counts = cx.storage.key_counts(device).await?;
         return Ok(Response { one_time_key_counts: told_counts(counts) });
@@ -63,15 +63,23 @@ pub async fn upload(cx: &Context, device: &DeviceRef, request: Request) -> Resul
     }
 }
 
-/// Checks the shape of everything before anything is stored.
+/// Checks the shape of everything before anything is stored. Signatures that
+/// may not be shown or do not verify are left out.
 ///
 /// # Errors
 /// The refusals of the domain's checks.
-pub(crate) fn check(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUpload> {
-    let device_keys = request
-        .device_keys
-        .map(|raw| DeviceKeys::parse(&device.user_id, &device.device_id, &raw).map(|keys| keys.raw().clone()))
-        .transpose()?;
+pub(crate) async fn check(cx: &Context, device: &DeviceRef, request: Request) -> Result<KeysUpload> {
+    let device_keys = match request.device_keys {
+        None => None,
+        Some(raw) => {
+            let mut keys = DeviceKeys::parse(&device.user_id, &device.device_id, &raw)?;
+            if keys.has_further_signatures() {
+                let stored = cx.storage.cross_signing_keys(&device.user_id).await?;
+                keys = keys.with_good_signatures(&read_stored(&device.user_id, &stored)?.public_keys())?;
+            }
+            Some(keys.raw().clone())
+        }
+    };
     let one_time_keys = match &request.one_time_keys {
         None => Vec::new(),
         Some(raw) => one_time::parse_one_time_keys(raw)?,

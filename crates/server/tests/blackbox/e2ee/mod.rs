@@ -2,6 +2,7 @@
 
 mod claims;
 mod crowd;
+mod dehydrated;
 mod fallback_keys;
 mod sliding;
 mod to_device_crash;

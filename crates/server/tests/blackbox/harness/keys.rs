@@ -52,6 +52,17 @@ impl DeviceKeys {
         Self { user_id: user_id.to_owned(), device_id: device_id.to_owned(), account: Account::new() }
     }
 
+    /// Keys for a dehydrated device of the client's user, which is called after its identity key.
+    pub fn dehydrated(client: &Client) -> Self {
+        let account = Account::new();
+        let device_id = account.curve25519_key().to_base64();
+        Self { user_id: client.user_id().to_owned(), device_id, account }
+    }
+
+    pub fn device_id(&self) -> &str {
+        &self.device_id
+    }
+
     /// The device's signing key, unpadded base64.
     pub fn ed25519(&self) -> String {
         self.account.ed25519_key().to_base64()

@@ -3,6 +3,7 @@
 mod backups;
 mod bodies;
 mod cross_signing;
+pub mod dehydrated;
 mod device_keys;
 mod device_lists;
 mod devices;
