@@ -2,6 +2,9 @@
 //! The rules all engines share are in the conformance suite.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod proxy;
+mod sessions;
+
 use std::{
     collections::BTreeMap,
     sync::{
