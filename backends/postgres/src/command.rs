@@ -3,17 +3,18 @@
 use olmstead_domain::position::Position;
 use olmstead_storage::changes::ChangeKey;
 use ruma::{OwnedUserId, UserId};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use crate::{
     changes,
     error::{Done, Failure},
     rows::place,
+    transaction::Transaction,
 };
 
 /// A command that is running, under its locks. Dropped, it did nothing.
 pub(crate) struct Command {
-    transaction: Transaction<'static, Postgres>,
+    transaction: Transaction,
     /// The base of positions as this node knew it when the command began.
     base: i64,
     position: Option<Position>,
@@ -39,7 +40,7 @@ pub(crate) enum Ended {
 }
 
 impl Command {
-    pub(crate) const fn new(transaction: Transaction<'static, Postgres>, base: i64) -> Self {
+    pub(crate) const fn new(transaction: Transaction, base: i64) -> Self {
         Self { transaction, base, position: None, changes: Vec::new(), discarded: false }
     }
 
@@ -117,10 +118,15 @@ impl Command {
         self.discarded = true;
     }
 
+    /// The command failed and does nothing.
+    pub(crate) fn abandon(self) {
+        self.transaction.abandon();
+    }
+
     /// Ends the command in the database.
     pub(crate) async fn end(mut self) -> Done<Ended> {
         if self.discarded {
-            self.transaction.rollback().await?;
+            self.transaction.roll_back().await?;
             return Ok(Ended::WithoutTrace);
         }
         if !self.changes.is_empty() {
@@ -128,7 +134,7 @@ impl Command {
             let keys = std::mem::take(&mut self.changes);
             changes::write(&mut self.transaction, position, &keys).await?;
         }
-        Ok(match self.transaction.commit().await.map_err(Failure::from) {
+        Ok(match self.transaction.commit().await {
             Ok(()) => Ended::Committed(self.position),
             Err(lost @ Failure::Lost(_)) => Ended::InDoubt { position: self.position, base: self.base, lost },
             Err(failure) => return Err(failure),

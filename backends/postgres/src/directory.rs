@@ -104,7 +104,7 @@ impl Directory for PostgresStore {
     }
 
     async fn set_published(&self, room_id: &RoomId, published: bool) -> Result<()> {
-        command!(self, Locks::new().room(room_id), |command| { put_published(command.sql(), room_id, published).await })
+        command!(self, Locks::new().room(room_id), |command| put_published(command.sql(), room_id, published).await)
     }
 
     async fn published(&self, room_id: &RoomId) -> Result<bool> {

@@ -13,11 +13,12 @@
 //!   been handed out since the dump was made: they are dropped, and clients upload new ones. Fallback keys stay.
 
 use olmstead_storage::StorageError;
-use sqlx::{Connection as _, PgConnection, Row as _, postgres::PgPool};
+use sqlx::{PgConnection, Row as _, postgres::PgPool};
 
 use crate::{
     error::{Done, Failure},
     locks::Locks,
+    transaction::Transaction,
 };
 
 /// More ids than a server can give between two writes of its log.
@@ -45,13 +46,18 @@ pub(crate) async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Er
 
 /// Makes sure that positions can be taken, by a new base where one is needed.
 pub(crate) async fn begin(pool: &PgPool) -> Done<()> {
-    let mut connection = pool.acquire().await?;
-    begin_on(&mut connection).await
+    let mut transaction = Transaction::begin(pool, Locks::new().name("epoch", "").begin()).await?;
+    match open(&mut transaction).await {
+        Ok(()) => transaction.commit().await,
+        Err(failure) => {
+            transaction.abandon();
+            Err(failure)
+        }
+    }
 }
 
-/// As [`begin`], on a connection.
-pub(crate) async fn begin_on(connection: &mut PgConnection) -> Done<()> {
-    let mut transaction = connection.begin_with(Locks::new().name("epoch", "").begin()).await?;
+/// As [`begin`], in a transaction under the lock.
+async fn open(transaction: &mut PgConnection) -> Done<()> {
     let cluster: String = sqlx::query_scalar(CLUSTER).fetch_one(&mut *transaction).await?;
     let row = sqlx::query(
         "SELECT s.cluster = $1 AS same, r.base IS NOT NULL AS running, s.epoch, s.base, s.reached,
@@ -88,9 +94,8 @@ pub(crate) async fn begin_on(connection: &mut PgConnection) -> Done<()> {
         .execute(&mut *transaction)
         .await?;
     if !same {
-        drop_one_time_keys(&mut transaction).await?;
+        drop_one_time_keys(transaction).await?;
     }
-    transaction.commit().await?;
     Ok(())
 }
 

@@ -36,5 +36,6 @@ mod sync;
 mod text;
 mod to_device;
 mod tokens;
+mod transaction;
 
 pub use self::{error::OpenError, open::Options, store::PostgresStore};

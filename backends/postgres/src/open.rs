@@ -12,6 +12,13 @@ use crate::{OpenError, PostgresStore, epoch, schema, stream::Stream};
 /// PostgreSQL 15, as the server numbers it.
 const OLDEST_SERVER: i32 = 150_000;
 
+/// What each connection asks of the server beyond [`settings`], where it is so. An operator may let commits wait for
+/// standbys, too, but not for nothing at all. Who waits for a lock when its client is gone goes, too, where the system
+/// can tell.
+const DEMANDS: &str = "
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+    UNION ALL SELECT set_config('client_connection_check_interval', '1000', false) WHERE version() LIKE '%linux%'";
+
 /// How a store uses its database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -50,12 +57,7 @@ impl PostgresStore {
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
             .after_connect(|connection, _| {
-                Box::pin(async move {
-                    // An operator may wait for standbys, too, but not for nothing at all.
-                    let durable = "SELECT set_config('synchronous_commit', 'on', false) \
-                                   WHERE current_setting('synchronous_commit') = 'off'";
-                    sqlx::query(durable).fetch_optional(&mut *connection).await.map(drop)
-                })
+                Box::pin(async move { sqlx::query(DEMANDS).execute(connection).await.map(drop) })
             })
             .connect_with(connect.clone())
             .await

@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{Result, Storage, StorageError};
 use rand::Rng as _;
-use sqlx::{
-    PgConnection, Postgres, Row as _, SqlSafeStr as _, SqlStr, Transaction, pool::PoolConnection, postgres::PgPool,
-};
+use sqlx::{PgConnection, Postgres, Row as _, SqlSafeStr as _, pool::PoolConnection, postgres::PgPool};
 
 use crate::{
     command::{Command, Ended},
@@ -17,6 +15,7 @@ use crate::{
     locks::Locks,
     rows::place,
     stream::Stream,
+    transaction::Transaction,
 };
 
 /// A command that stood in the way of others is run this often at most.
@@ -48,10 +47,17 @@ macro_rules! command {
         loop {
             let tried: $crate::error::Done<_> = async {
                 let mut $command = store.begin(&locks).await?;
-                let worked: $crate::error::Done<_> = $work;
-                let answer = worked?;
-                store.finish($command).await?;
-                Ok(answer)
+                let worked: $crate::error::Done<_> = async { $work }.await;
+                match worked {
+                    Ok(answer) => {
+                        store.finish($command).await?;
+                        Ok(answer)
+                    }
+                    Err(failure) => {
+                        $command.abandon();
+                        Err(failure)
+                    }
+                }
             }
             .await;
             match tried {
@@ -98,13 +104,21 @@ macro_rules! view {
         loop {
             let tried: $crate::error::Done<_> = async {
                 let mut transaction = store.begin_view().await?;
-                let answer = {
+                let worked: $crate::error::Done<_> = async {
                     let $connection: &mut sqlx::PgConnection = &mut transaction;
-                    let worked: $crate::error::Done<_> = $work;
-                    worked?
-                };
-                transaction.commit().await?;
-                Ok(answer)
+                    $work
+                }
+                .await;
+                match worked {
+                    Ok(answer) => {
+                        transaction.commit().await?;
+                        Ok(answer)
+                    }
+                    Err(failure) => {
+                        transaction.abandon();
+                        Err(failure)
+                    }
+                }
             }
             .await;
             match tried {
@@ -134,13 +148,12 @@ impl PostgresStore {
     /// Begins a command; for the macro `command`.
     pub(crate) async fn begin(&self, locks: &Locks) -> Done<Command> {
         let base = self.stream.base();
-        Ok(Command::new(self.pool.begin_with(locks.begin()).await?, base))
+        Ok(Command::new(Transaction::begin(&self.pool, locks.begin()).await?, base))
     }
 
     /// Begins a read in one view; for the macro `view`.
-    pub(crate) async fn begin_view(&self) -> Done<Transaction<'static, Postgres>> {
-        let statement: SqlStr = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into_sql_str();
-        Ok(self.pool.begin_with(statement).await?)
+    pub(crate) async fn begin_view(&self) -> Done<Transaction> {
+        Transaction::begin(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into_sql_str()).await
     }
 
     /// Ends a command: when this returns it is durable, and below every horizon that is read from now on, by any node.

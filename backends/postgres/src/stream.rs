@@ -16,7 +16,7 @@ use std::{
 use olmstead_domain::position::Position;
 use olmstead_storage::StorageError;
 use sqlx::{
-    Connection as _, PgConnection,
+    Connection as _, PgConnection, SqlSafeStr as _,
     postgres::{PgConnectOptions, PgListener, PgPool},
 };
 use tokio::{
@@ -28,6 +28,7 @@ use tokio::{
 use crate::{
     OpenError, changes, epoch,
     error::{Done, Failure},
+    transaction::Transaction,
 };
 
 /// The channel that all nodes on a database share.
@@ -101,7 +102,7 @@ impl Stream {
         listener.ignore_pool_close_event(true);
         listener.listen(CHANNEL).await.map_err(OpenError::Connect)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow(Arc::clone(&shared), connect.clone(), first));
+        tasks.spawn(follow(Arc::clone(&shared), pool.clone(), connect.clone(), first));
         tasks.spawn(tell(Arc::clone(&shared), connect));
         tasks.spawn(hear(Arc::clone(&shared), listener));
         tasks.spawn(tidy(pool.clone()));
@@ -177,14 +178,14 @@ impl Shared {
 }
 
 /// Reads the horizon whenever somebody asks.
-async fn follow(shared: Arc<Shared>, connect: PgConnectOptions, first: PgConnection) {
+async fn follow(shared: Arc<Shared>, pool: PgPool, connect: PgConnectOptions, first: PgConnection) {
     let mut connection = first;
     loop {
         shared.ask.notified().await;
         while let Err(failure) = shared.ask(&mut connection).await {
             match failure {
                 Failure::NotRunning => {
-                    if let Err(failure) = epoch::begin_on(&mut connection).await {
+                    if let Err(failure) = epoch::begin(&pool).await {
                         tracing::warn!(?failure, "the store cannot be opened anew");
                         sleep(RECONNECT).await;
                     }
@@ -250,12 +251,12 @@ async fn tidy(pool: PgPool) {
 
 async fn tidy_once(pool: &PgPool) -> Done<()> {
     loop {
-        let mut transaction = pool.begin().await?;
+        let mut transaction = Transaction::begin(pool, "BEGIN".into_sql_str()).await?;
         let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('olmstead tidy'))")
             .fetch_one(&mut *transaction)
             .await?;
         if !alone {
-            return Ok(());
+            return transaction.roll_back().await;
         }
         epoch::note_reached(&mut transaction).await?;
         let pruned = sqlx::query(

@@ -2,6 +2,7 @@
 //! The rules all engines share are in the conformance suite.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod connections;
 mod proxy;
 mod sessions;
 
