@@ -26,6 +26,7 @@ mod media;
 mod open;
 mod presence;
 mod profiles;
+mod queues;
 mod rooms;
 mod rows;
 mod schema;

@@ -55,10 +55,15 @@ impl Locks {
         self
     }
 
+    /// The numbers of the locks, in the order they are taken.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = i64> {
+        self.0.iter().copied()
+    }
+
     /// Begins a transaction and takes the locks, in one round trip.
     pub(crate) fn begin(&self) -> SqlStr {
         let mut statement = "BEGIN ISOLATION LEVEL READ COMMITTED".to_owned();
-        for number in &self.0 {
+        for number in self.numbers() {
             // Writing to a string does not fail.
             let _ = write!(statement, "; SELECT pg_advisory_xact_lock({number})");
         }

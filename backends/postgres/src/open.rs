@@ -24,7 +24,8 @@ const DEMANDS: &str = "
 pub struct Options {
     /// Connections for commands and reads. A node holds three more, which wait most of the time.
     pub max_connections: u32,
-    /// How long a command or a read waits for a free connection, and for a server that is starting again.
+    /// How long a command or a read waits for a free connection, and for a server that is starting again; and half of how
+    /// long it waits for commands that are in its way.
     pub acquire_timeout: Duration,
     /// How long a statement may take, the wait for locks included.
     pub statement_timeout: Duration,

@@ -1,18 +1,20 @@
 //! The store: running commands and reads on it, and running them again where that is safe.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{Result, Storage, StorageError};
 use rand::Rng as _;
 use sqlx::{PgConnection, Postgres, Row as _, SqlSafeStr as _, pool::PoolConnection, postgres::PgPool};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     command::{Command, Ended},
     epoch,
     error::{Done, Failure},
     locks::Locks,
+    queues::Queues,
     rows::place,
     stream::Stream,
     transaction::Transaction,
@@ -21,12 +23,16 @@ use crate::{
 /// A command that stood in the way of others is run this often at most.
 const TRIES: u32 = 20;
 
+/// For so many times the patience with the server, others that are in the way are waited for.
+const CONTENDED: u32 = 2;
+
 /// A store in a PostgreSQL database, shared with all other nodes on it.
 ///
 /// Dropping it ends its background tasks; the database needs nothing of the kind.
 pub struct PostgresStore {
     pool: PgPool,
     stream: Stream,
+    queues: Queues,
     /// How long a server that is starting again is waited for.
     patience: Duration,
 }
@@ -34,7 +40,10 @@ pub struct PostgresStore {
 /// Counts how often something was tried, and decides whether to try again.
 pub(crate) struct Attempts {
     tries: u32,
+    /// Until when the server is waited for.
     until: Instant,
+    /// Until when others are waited for.
+    contended: Instant,
 }
 
 /// Runs a command: begins a transaction under locks, does the work, commits, and waits until the horizon has passed it.
@@ -46,7 +55,7 @@ macro_rules! command {
         let mut attempts = store.attempts();
         loop {
             let tried: $crate::error::Done<_> = async {
-                let mut $command = store.begin(&locks).await?;
+                let mut $command = store.begin(&locks, &attempts).await?;
                 let worked: $crate::error::Done<_> = async { $work }.await;
                 match worked {
                     Ok(answer) => {
@@ -136,8 +145,8 @@ macro_rules! view {
 pub(crate) use {command, read, view};
 
 impl PostgresStore {
-    pub(crate) const fn new(pool: PgPool, stream: Stream, patience: Duration) -> Self {
-        Self { pool, stream, patience }
+    pub(crate) fn new(pool: PgPool, stream: Stream, patience: Duration) -> Self {
+        Self { pool, stream, queues: Queues::default(), patience }
     }
 
     /// A connection for a read.
@@ -146,9 +155,12 @@ impl PostgresStore {
     }
 
     /// Begins a command; for the macro `command`.
-    pub(crate) async fn begin(&self, locks: &Locks) -> Done<Command> {
+    pub(crate) async fn begin(&self, locks: &Locks, attempts: &Attempts) -> Done<Command> {
+        let places = timeout_at(attempts.contended, self.queues.wait(locks)).await.map_err(|_| contended())?;
         let base = self.stream.base();
-        Ok(Command::new(Transaction::begin(&self.pool, locks.begin()).await?, base))
+        let transaction = Transaction::begin(&self.pool, locks.begin()).await?;
+        drop(places);
+        Ok(Command::new(transaction, base))
     }
 
     /// Begins a read in one view; for the macro `view`.
@@ -203,7 +215,8 @@ impl PostgresStore {
 
     /// Begins to count attempts.
     pub(crate) fn attempts(&self) -> Attempts {
-        Attempts { tries: 0, until: Instant::now() + self.patience }
+        let now = Instant::now();
+        Attempts { tries: 0, until: now + self.patience, contended: now + self.patience * CONTENDED }
     }
 
     /// After a failure: returns when it is time to try again, or says that there is no point.
@@ -214,7 +227,7 @@ impl PostgresStore {
             Duration::from_micros(rand::rng().random_range(milliseconds * 500..=milliseconds * 1_500))
         };
         match failure {
-            Failure::Again(error) if attempts.tries < TRIES => {
+            Failure::Again(error) if attempts.tries < TRIES && Instant::now() < attempts.contended => {
                 tracing::debug!(%error, "running a command again");
                 tokio::time::sleep(pause(u64::from(attempts.tries))).await;
                 Ok(())
@@ -239,6 +252,12 @@ impl PostgresStore {
     pub(crate) const fn stream(&self) -> &Stream {
         &self.stream
     }
+}
+
+/// Others held a lock for too long. Nothing was begun.
+fn contended() -> Failure {
+    let message = "other commands hold a lock for too long".to_owned();
+    Failure::Final(StorageError::Unavailable { message, source: None })
 }
 
 /// Nobody can say whether a commit was done. What a client sends again is done once all the same, by its transaction id
