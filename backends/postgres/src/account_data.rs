@@ -1,5 +1,7 @@
 //! Account data, filters and pushers.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{
@@ -24,9 +26,9 @@ use crate::{
 /// A new filter is compared with this many of the user's newest: clients set the same one at each start.
 const COMPARED_FILTERS: i64 = 64;
 
-/// The room of an entry: empty for global data, which no room id is.
-fn room_part(room_id: Option<&RoomId>) -> &str {
-    room_id.map_or("", RoomId::as_str)
+/// The room of an entry as it is stored: empty for global data, which no room id is.
+fn room_part(room_id: Option<&RoomId>) -> Cow<'_, str> {
+    stored(room_id.map_or("", RoomId::as_str))
 }
 
 async fn entry(sql: &mut PgConnection, user_id: &UserId, room: &str, kind: &str) -> Done<Option<RawJson>> {
@@ -175,12 +177,12 @@ impl AccountData for PostgresStore {
         content: RawJson,
     ) -> Result<()> {
         command!(self, Locks::new().account_data(user_id), |command| {
-            set(&mut command, user_id, room_part(room_id), kind, &content).await
+            set(&mut command, user_id, &room_part(room_id), kind, &content).await
         })
     }
 
     async fn account_data(&self, user_id: &UserId, room_id: Option<&RoomId>, kind: &str) -> Result<Option<RawJson>> {
-        read!(self, |connection| entry(connection, user_id, room_part(room_id), kind).await)
+        read!(self, |connection| entry(connection, user_id, &room_part(room_id), kind).await)
     }
 
     async fn replace_account_data(
@@ -193,8 +195,8 @@ impl AccountData for PostgresStore {
     ) -> Result<bool> {
         command!(self, Locks::new().account_data(user_id), |command| {
             let room = room_part(room_id);
-            if entry(command.sql(), user_id, room, kind).await?.as_ref() == expected {
-                set(&mut command, user_id, room, kind, &content).await?;
+            if entry(command.sql(), user_id, &room, kind).await?.as_ref() == expected {
+                set(&mut command, user_id, &room, kind, &content).await?;
                 Ok(true)
             } else {
                 Ok(false)

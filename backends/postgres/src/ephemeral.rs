@@ -23,7 +23,7 @@ use crate::{
     presence,
     rows::{Columns as _, number, place},
     store::{command, read},
-    text::stored_all,
+    text::{stored, stored_all},
 };
 
 /// How many ends are written at once.
@@ -82,7 +82,7 @@ async fn set_receipts(command: &mut Command, room_id: &RoomId, receipts: &[Recei
          ON CONFLICT (room_id, user_id, kind, thread) DO UPDATE SET event_id = EXCLUDED.event_id,
              at = EXCLUDED.at, position = EXCLUDED.position",
     )
-    .bind(room_id.as_str())
+    .bind(stored(room_id.as_str()))
     .bind(stored_all(receipts.iter().map(|receipt| receipt.user_id.as_str())))
     .bind(stored_all(receipts.iter().map(|receipt| receipt.kind.as_str())))
     .bind(stored_all(receipts.iter().map(|receipt| thread_part(receipt.thread_id.as_deref()))))
@@ -107,12 +107,12 @@ async fn set_typing(command: &mut Command, room_id: &RoomId, user_id: &UserId, u
             "INSERT INTO typing (room_id, user_id, until) VALUES ($1, $2, $3)
              ON CONFLICT (room_id, user_id) DO UPDATE SET until = EXCLUDED.until",
         )
-        .bind(room_id.as_str())
-        .bind(user_id.as_str())
+        .bind(stored(room_id.as_str()))
+        .bind(stored(user_id.as_str()))
         .bind(number(until)),
         None => sqlx::query("DELETE FROM typing WHERE room_id = $1 AND user_id = $2")
-            .bind(room_id.as_str())
-            .bind(user_id.as_str()),
+            .bind(stored(room_id.as_str()))
+            .bind(stored(user_id.as_str())),
     }
     .execute(command.sql())
     .await?
@@ -130,7 +130,7 @@ async fn typing(sql: &mut PgConnection, room_id: &RoomId, now: u64) -> Done<(Vec
          LEFT JOIN typing t ON t.room_id = e.room_id AND t.until > $2
          WHERE e.room_id = $1 ORDER BY t.user_id",
     )
-    .bind(room_id.as_str())
+    .bind(stored(room_id.as_str()))
     .bind(number(now))
     .fetch_all(sql)
     .await?;
@@ -183,7 +183,7 @@ impl Ephemeral for PostgresStore {
                 "SELECT user_id, kind, thread, event_id, at, position FROM receipt
                  WHERE room_id = $1 AND position >= $2 AND position < $3 ORDER BY position, user_id, kind, thread",
             )
-            .bind(room_id.as_str())
+            .bind(stored(room_id.as_str()))
             .bind(place(from))
             .bind(place(to))
             .fetch_all(connection)
@@ -200,8 +200,8 @@ impl Ephemeral for PostgresStore {
                 "SELECT user_id, kind, thread, event_id, at, position FROM receipt
                  WHERE room_id = $1 AND user_id = $2 ORDER BY kind, thread",
             )
-            .bind(room_id.as_str())
-            .bind(user_id.as_str())
+            .bind(stored(room_id.as_str()))
+            .bind(stored(user_id.as_str()))
             .fetch_all(connection)
             .await?
             .iter()

@@ -174,6 +174,7 @@ macro_rules! conformance_suite {
             account_data {
                 entries_are_set_and_read
                 entries_are_read_by_the_span_they_were_set_in
+                odd_ids_do_not_mix
                 an_entry_is_replaced_if_it_is_as_expected
                 parallel_replacements_lose_nothing
                 parallel_writes_leave_one_whole
@@ -239,6 +240,7 @@ macro_rules! conformance_suite {
                 typing_starts_stops_and_ends
                 presence_is_set_and_read
                 typing_that_ended_is_written_once
+                odd_rooms_do_not_mix
                 many_ends_of_typing_are_all_written
                 presence_follows_syncing
                 who_stopped_syncing_is_set_offline_once

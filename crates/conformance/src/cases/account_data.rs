@@ -2,12 +2,12 @@
 
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{account_data::Pusher, devices::DeviceRef, devices::DeviceSelection};
-use ruma::UserId;
+use ruma::{RoomId, UserId};
 use serde_json::{Value, json};
 
 use crate::{
     Store,
-    support::{assert_same, parallel, raw, room_id, user_id},
+    support::{ODD_ROOMS, assert_same, parallel, raw, room_id, user_id},
 };
 
 /// Entries are set for a user, global or in a room, and come back unchanged (AD-6, AD-9).
@@ -56,6 +56,31 @@ pub async fn entries_are_read_by_the_span_they_were_set_in(store: Store) {
     assert_same(between(&store, &alice, start, middle).await, vec![line(&in_room, 2)]);
     assert_same(between(&store, &bob, start, end).await, vec![line(" a", 3)]);
     assert!(between(&store, &alice, end, end).await.is_empty());
+}
+
+/// A room's id is any text after its sigil, and so is a type: each entry is its own, and is told as it was set.
+pub async fn odd_ids_do_not_mix(store: Store) {
+    let alice = store.user("alice").await;
+    let rooms = ODD_ROOMS.map(|room| RoomId::parse(room).unwrap());
+    let kinds = ["k", "k\u{0}", "k\u{1}", "k\u{1}\u{1}"];
+    let content = |room: &RoomId, kind: &str| raw(json!({ "of": [room, kind] }));
+    let start = store.position().await;
+    let mut lines = Vec::new();
+    for room in &rooms {
+        for kind in kinds {
+            store.set_account_data(&alice, Some(room), kind, raw(json!({}))).await.unwrap();
+            let (old, new) = (raw(json!({})), content(room, kind));
+            assert!(store.replace_account_data(&alice, Some(room), kind, Some(&old), new.clone()).await.unwrap());
+            lines.push((format!("{room} {kind}"), new.to_string()));
+        }
+    }
+    for room in &rooms {
+        for kind in kinds {
+            let entry = store.account_data(&alice, Some(room), kind).await.unwrap();
+            assert_eq!(entry, Some(content(room, kind)), "{room:?} {kind:?}");
+        }
+    }
+    assert_same(between(&store, &alice, start, store.position().await).await, lines);
 }
 
 /// A conditional replacement happens if the entry is as it was read.

@@ -5,11 +5,11 @@ use olmstead_storage::{
     changes::ChangeKey,
     ephemeral::{Presence, Receipt, Syncing},
 };
-use ruma::{EventId, OwnedUserId, UserId};
+use ruma::{EventId, OwnedUserId, RoomId, UserId};
 
 use crate::{
     Store,
-    support::{assert_same, parallel, room_id, user_id},
+    support::{ODD_ROOMS, assert_same, parallel, room_id, user_id},
 };
 
 fn receipt(user: &UserId, kind: &str, thread: Option<&str>, event: &str) -> Receipt {
@@ -160,6 +160,28 @@ pub async fn typing_that_ended_is_written_once(store: Store) {
     .await;
     assert_eq!(ended.iter().sum::<usize>(), 1, "of several nodes one writes it");
     assert!(store.typing(&room, 0).await.unwrap().0.is_empty());
+}
+
+/// A room's id is any text after its sigil: each room has its own receipts and typing, and the end of typing is told to
+/// the right one.
+pub async fn odd_rooms_do_not_mix(store: Store) {
+    let alice = user_id("alice");
+    let rooms = ODD_ROOMS.map(|room| RoomId::parse(room).unwrap());
+    for (room, number) in rooms.iter().zip(0..) {
+        store.set_receipts(room, vec![receipt(&alice, "m.read", None, &format!("${number}"))]).await.unwrap();
+        store.set_typing(room, &alice, Some(1_000 + number)).await.unwrap();
+    }
+    for (room, number) in rooms.iter().zip(0..) {
+        let set = line(&receipt(&alice, "m.read", None, &format!("${number}")));
+        assert_eq!(lines(&store.receipts_of(room, &alice).await.unwrap()), [set.clone()], "{room:?}");
+        assert_eq!(lines(&store.receipts_between(room, Position::START, Position::END).await.unwrap()), [set]);
+        assert_eq!(store.typing(room, 0).await.unwrap().0, [alice.clone()], "{room:?}");
+        let at = store.position().await;
+        assert_eq!(store.end_typing(1_000 + number).await.unwrap(), 1);
+        store.assert_wakes(at, "the end of typing", &[ChangeKey::Room(room.clone())]).await;
+        let (users, changed) = store.typing(room, 0).await.unwrap();
+        assert!(users.is_empty() && changed >= at, "{room:?}");
+    }
 }
 
 /// However many end at once, all are ended, a bounded number at a time.

@@ -25,6 +25,10 @@ use crate::Store;
 /// The server that the users of all cases are of.
 pub(crate) const SERVER: &str = "conformance.test";
 
+/// Ids of rooms that engines may confuse.
+pub(crate) const ODD_ROOMS: [&str; 7] =
+    ["!a", "!ab", "!a\u{1}", "!a\u{1}b", "!a\u{1}\u{1}", "!a\u{1}\u{2}", "!\u{1F600}\u{7f}"];
+
 /// A number that is given out once in this process.
 pub(crate) fn unique() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);

@@ -12,6 +12,7 @@ mod fallback_keys;
 mod general;
 mod key_queries;
 mod limits;
+mod odd_ids;
 mod one_time_keys;
 mod paths;
 mod signed_json;
