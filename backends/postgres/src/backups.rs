@@ -1,6 +1,6 @@
 //! Server-side key backups.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use async_trait::async_trait;
 use olmstead_domain::{
@@ -43,11 +43,11 @@ fn state(row: &PgRow) -> Done<BackupState> {
 }
 
 /// The room and the session of a selection, `None` for any.
-fn parts<'a>(selection: &BackupSelection<'a>) -> (Option<&'a str>, Option<String>) {
+fn parts<'a>(selection: &BackupSelection<'a>) -> (Option<Cow<'a, str>>, Option<Cow<'a, str>>) {
     match *selection {
         BackupSelection::All => (None, None),
-        BackupSelection::Room(room) => (Some(room.as_str()), None),
-        BackupSelection::Session(room, session) => (Some(room.as_str()), Some(stored(session).into_owned())),
+        BackupSelection::Room(room) => (Some(stored(room.as_str())), None),
+        BackupSelection::Session(room, session) => (Some(stored(room.as_str())), Some(stored(session))),
     }
 }
 

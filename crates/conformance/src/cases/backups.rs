@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     Store,
-    support::{parallel, raw, room_id},
+    support::{ODD_ROOMS, parallel, raw, room_id},
 };
 
 const ALGORITHM: &str = "m.megolm_backup.v1.curve25519-aes-sha2";
@@ -247,7 +247,8 @@ pub async fn keys_are_selected_by_room_and_session(store: Store) {
 pub async fn odd_ids_do_not_mix(store: Store) {
     let alice = store.user("alice").await;
     let version = create(&store, &alice).await;
-    let rooms = [room_id("a"), room_id("ab"), RoomId::parse("!a").unwrap()];
+    let mut rooms = vec![room_id("a"), room_id("ab")];
+    rooms.extend(ODD_ROOMS.map(|room| RoomId::parse(room).unwrap()));
     let sessions = ["s", "s/1", "s1", "s+/=%", "\u{1F600}", "s\u{0}", "s\u{0}\u{1}", "S", "\u{7f}"];
     for room in &rooms {
         for session in sessions {
@@ -256,7 +257,8 @@ pub async fn odd_ids_do_not_mix(store: Store) {
             put(&store, &alice, version, vec![key(room, session, data)]).await;
         }
     }
-    assert_eq!(store.backup(&alice, None).await.unwrap().unwrap().count, 27);
+    let mut count = 81;
+    assert_eq!(store.backup(&alice, None).await.unwrap().unwrap().count, count);
     for room in &rooms {
         assert_eq!(selected(&store, &alice, version, BackupSelection::Room(room)).await.len(), 9);
         for session in sessions {
@@ -267,8 +269,13 @@ pub async fn odd_ids_do_not_mix(store: Store) {
             assert_eq!(found[0].data.session_data, raw(json!({ "of": [room, session] })));
         }
     }
-    let state = store.delete_backup_keys(&alice, version, BackupSelection::Session(&rooms[0], "s")).await.unwrap();
-    assert_eq!(state.unwrap().count, 26);
+    for room in &rooms {
+        for (selection, gone) in [(BackupSelection::Session(room, "s\u{0}"), 1), (BackupSelection::Room(room), 8)] {
+            let state = store.delete_backup_keys(&alice, version, selection).await.unwrap();
+            count -= gone;
+            assert_eq!(state.unwrap().count, count, "{room:?}");
+        }
+    }
 }
 
 /// `session_data` is kept byte for byte (BKP-20), over a restart too.
