@@ -2,7 +2,11 @@
 
 pub mod tags;
 
-use olmstead_domain::{identifiers, json, json::RawJson};
+use olmstead_domain::{
+    identifiers::{self, MAX_ID_BYTES},
+    json,
+    json::RawJson,
+};
 use olmstead_storage::devices::Session;
 use ruma::{RoomId, UserId};
 
@@ -57,9 +61,9 @@ pub async fn get(
     content.ok_or_else(|| ServiceError::not_found("There is no such account data."))
 }
 
-/// Refuses a room id of a sigil and nothing else, which the type lets through (AD-5).
+/// Refuses a room id of a sigil and nothing else, or longer than any is, both of which the type lets through (AD-5).
 fn check_room_id(room_id: Option<&RoomId>) -> Result<()> {
-    if room_id.is_some_and(|room_id| room_id.as_str().len() < 2) {
+    if room_id.is_some_and(|room_id| !(2..=MAX_ID_BYTES).contains(&room_id.as_str().len())) {
         return Err(ServiceError::invalid_param("This is not a room ID."));
     }
     Ok(())

@@ -5,7 +5,7 @@ use olmstead_storage::devices::Session;
 use ruma::{RoomId, UserId};
 use serde_json::Value;
 
-use super::for_oneself;
+use super::{check_room_id, for_oneself};
 use crate::{Context, Result, ServiceError};
 
 /// The type of the account data.
@@ -16,9 +16,10 @@ const MAX_TAG: usize = 255;
 /// The content of `m.tag`: `{"tags": {...}}`, also when there are none.
 ///
 /// # Errors
-/// [`crate::Refusal::Forbidden`] for another user.
+/// [`crate::Refusal::Forbidden`] for another user, `InvalidParam` for what is no room ID.
 pub async fn list(cx: &Context, session: &Session, user_id: &UserId, room_id: &RoomId) -> Result<RawJson> {
     for_oneself(session, user_id)?;
+    check_room_id(Some(room_id))?;
     let stored = cx.storage.account_data(user_id, Some(room_id), TYPE).await?;
     content(&tags_of(stored.as_ref()))
 }
@@ -26,8 +27,8 @@ pub async fn list(cx: &Context, session: &Session, user_id: &UserId, room_id: &R
 /// Adds or replaces a tag. What it carries, such as `order`, is kept as it is.
 ///
 /// # Errors
-/// [`crate::Refusal::Forbidden`] for another user, `InvalidParam` for a name that is too long, `BadJson` for a body
-/// that is not an object or has an `order` that is not a number.
+/// [`crate::Refusal::Forbidden`] for another user, `InvalidParam` for what is no room ID or a name that is too long,
+/// `BadJson` for a body that is not an object or has an `order` that is not a number.
 pub async fn put(
     cx: &Context,
     session: &Session,
@@ -37,6 +38,7 @@ pub async fn put(
     body: RawJson,
 ) -> Result<()> {
     for_oneself(session, user_id)?;
+    check_room_id(Some(room_id))?;
     if tag.is_empty() || tag.len() > MAX_TAG {
         return Err(ServiceError::invalid_param(format!("A tag has 1 to {MAX_TAG} bytes.")));
     }
@@ -52,9 +54,10 @@ pub async fn put(
 /// Takes a tag away, if it is there.
 ///
 /// # Errors
-/// [`crate::Refusal::Forbidden`] for another user.
+/// [`crate::Refusal::Forbidden`] for another user, `InvalidParam` for what is no room ID.
 pub async fn delete(cx: &Context, session: &Session, user_id: &UserId, room_id: &RoomId, tag: &str) -> Result<()> {
     for_oneself(session, user_id)?;
+    check_room_id(Some(room_id))?;
     super::update(cx, user_id, Some(room_id), TYPE, |old| with_tag(old, tag, None)).await
 }
 

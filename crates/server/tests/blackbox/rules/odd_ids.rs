@@ -1,8 +1,31 @@
-//! Ids that no server gives out, of odd characters.
+//! Ids that no server gives out: longer than any real one, which are refused, or of odd characters, which are kept.
 
 use serde_json::json;
 
 use crate::harness::{Server, at};
+
+/// AD-5: no room has an id of more than 255 bytes, so nothing is kept for one.
+#[tokio::test]
+async fn account_data_of_a_room_with_too_long_an_id_is_refused() {
+    let alice = Server::shared().await.user("alice").await;
+    let user = alice.user_id();
+    let longest = format!("!{}", "x".repeat(254));
+    alice.put(at!("/user/{}/rooms/{}/account_data/org.example", user, longest), json!({"a": 1})).await.ok();
+    alice.put(at!("/user/{}/rooms/{}/tags/u.a", user, longest), json!({})).await.ok();
+    // Of one character an index may still take it, of many it does not.
+    let odd: String = (0..4_000).map(|n: u32| char::from_u32(0x4E00 + n * 7919 % 20_000).unwrap()).collect();
+    for room in [format!("{longest}x"), format!("!{}", "x".repeat(4_000)), format!("!{odd}")] {
+        let entry = at!("/user/{}/rooms/{}/account_data/org.example", user, room);
+        alice.put(&entry, json!({"a": 1})).await.error(400, "M_INVALID_PARAM");
+        alice.get(&entry).await.error(400, "M_INVALID_PARAM");
+        let (tags, tag) = (at!("/user/{}/rooms/{}/tags", user, room), at!("/user/{}/rooms/{}/tags/u.a", user, room));
+        alice.put(&tag, json!({})).await.error(400, "M_INVALID_PARAM");
+        alice.delete(&tag).await.error(400, "M_INVALID_PARAM");
+        alice.get(&tags).await.error(400, "M_INVALID_PARAM");
+    }
+    alice.get(at!("/user/{}/rooms/{}/tags", user, "!")).await.error(400, "M_INVALID_PARAM");
+    assert_eq!(alice.get(at!("/user/{}/rooms/{}/tags", user, longest)).await.ok()["tags"], json!({"u.a": {}}));
+}
 
 /// What is kept for a room whose id has odd characters is read again, and does not stop a sync.
 #[tokio::test]
