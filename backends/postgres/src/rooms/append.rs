@@ -5,10 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use olmstead_domain::rooms::{
-    pdu::{MAX_ID_BYTES, Pdu},
-    relations::Relation,
-};
+use olmstead_domain::rooms::{pdu::Pdu, relations::Relation};
 use olmstead_storage::{
     StorageError,
     changes::ChangeKey,
@@ -122,8 +119,7 @@ impl<'a> Room<'a> {
             _ => None,
         };
         self.rows.replaces.push(replaces);
-        // No event has a longer id, and none that is too long for an index may stand in the way of a message.
-        if let Some(relation) = Relation::of(pdu).filter(|relation| relation.event_id.as_str().len() <= MAX_ID_BYTES) {
+        if let Some(relation) = Relation::of(pdu) {
             self.rows.relations.push(RelationRow {
                 ordinal,
                 parent: relation.event_id,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Pdu, RoomError};
+use crate::identifiers::MAX_ID_BYTES;
 
 /// An edit of the parent.
 pub const REPLACE: &str = "m.replace";
@@ -38,7 +39,8 @@ struct RelatesTo {
 
 impl Relation {
     /// Reads the relation of an event. Malformed relations count as none; so do replies, which
-    /// have no `rel_type`, and annotations without a key.
+    /// have no `rel_type`, annotations without a key, and what names a parent by an id that no
+    /// event can have.
     pub fn of(pdu: &Pdu) -> Option<Self> {
         Self::in_content(pdu.content())
     }
@@ -54,7 +56,8 @@ impl Relation {
         if rel_type == ANNOTATION && relates_to.key.is_none() {
             return None;
         }
-        let event_id = EventId::parse(relates_to.event_id?).ok()?;
+        let event_id = relates_to.event_id.filter(|event_id| event_id.len() <= MAX_ID_BYTES)?;
+        let event_id = EventId::parse(event_id).ok()?;
         Some(Self { rel_type, event_id, key: relates_to.key })
     }
 

@@ -10,7 +10,7 @@ use ruma::{EventId, OwnedEventId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::visibility::require_joined;
+use super::{check_length, visibility::require_joined};
 use crate::{Context, Result, ServiceError};
 
 /// The kind of a receipt.
@@ -124,6 +124,7 @@ async fn check_thread(cx: &Context, event: &StoredEvent, kind: ReceiptKind, thre
     if thread_id.is_empty() {
         return Err(ServiceError::invalid_param("thread_id must not be empty."));
     }
+    check_length("thread ID", thread_id)?;
     if thread_id == event.pdu.event_id() {
         return Ok(());
     }

@@ -117,6 +117,7 @@ fn malformed_relations_count_as_none() {
         json!({ "m.relates_to": { "rel_type": "m.thread", "event_id": "x" } }),
         json!({ "m.relates_to": { "rel_type": "m.annotation", "event_id": "$x" } }),
         json!({ "m.relates_to": { "m.in_reply_to": { "event_id": "$x" } } }),
+        json!({ "m.relates_to": { "rel_type": "m.thread", "event_id": format!("${}", "x".repeat(255)) } }),
         json!({ "body": "relates_to" }),
     ] {
         assert_eq!(Relation::in_content(&raw(content.clone())), None, "{content}");

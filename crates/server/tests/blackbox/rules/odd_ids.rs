@@ -39,3 +39,19 @@ async fn account_data_of_a_room_with_an_odd_id_is_kept() {
         alice.sync(None).await;
     }
 }
+
+/// An event that names a parent with too long an id relates to nothing, and no thread has such an id.
+#[tokio::test]
+async fn a_receipt_in_a_thread_with_too_long_an_id_is_refused() {
+    let alice = Server::shared().await.user("alice").await;
+    let room = alice.create_room(json!({})).await;
+    for parent in [format!("${}", "x".repeat(255)), format!("${}", "äöüßñ€".repeat(300))] {
+        let relation = json!({"rel_type": "m.thread", "event_id": parent});
+        let content = json!({"msgtype": "m.text", "body": "x", "m.relates_to": relation});
+        let event = alice.send(&room, "m.room.message", content).await;
+        let receipt = at!("/rooms/{}/receipt/m.read/{}", room, event);
+        alice.post(&receipt, json!({"thread_id": parent})).await.error(400, "M_INVALID_PARAM");
+        // So it is of the main timeline.
+        alice.post(&receipt, json!({"thread_id": "main"})).await.ok();
+    }
+}
