@@ -8,9 +8,14 @@
 //!   transaction that wrote nothing. A token may be above it. The table `running` is unlogged, so a recovery leaves it
 //!   empty and no position can be taken; the next command that finds it so raises the base by more ids than can have
 //!   been lost, and fills it.
-//! - A **dump restored** into another database meets ids that start elsewhere. The name of cluster and database is
-//!   stored; where it does not match, a new epoch begins, above all positions of the old one. One-time keys may have
-//!   been handed out since the dump was made: they are dropped, and clients upload new ones. Fallback keys stay.
+//! - A **restored** store meets ids that start elsewhere, or are of another history. A name of where the store is, is
+//!   stored in it; where it does not match, a new epoch begins, above all positions of the old one. One-time keys may
+//!   have been handed out since that copy was made: they are dropped, and clients upload new ones. Fallback keys stay.
+//!
+//! The name has four parts. The cluster and the database are others when a dump was restored elsewhere. The table is
+//! another when a dump was restored over the store. The timeline of the cluster's log is another when a base backup was
+//! recovered, or a standby was promoted, which may have been behind. None of them changes by a restart or a crash. What
+//! they cannot tell is a copy of the files of a cluster that was put back.
 
 use olmstead_storage::StorageError;
 use sqlx::{PgConnection, Row as _, postgres::PgPool};
@@ -27,9 +32,16 @@ const LOST_IDS: i64 = 1 << 20;
 /// More positions than are used between two notes of how far they reached.
 const UNNOTED: i64 = 1 << 32;
 
-/// The cluster and the database, in a word that no other has.
+/// Where the store is, in a word that no other place has.
 const CLUSTER: &str = "SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' ||
-    (SELECT oid FROM pg_database WHERE datname = current_database())::text";
+    (SELECT oid FROM pg_database WHERE datname = current_database())::text || '/' ||
+    'store'::regclass::oid::text || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+
+/// Whether a store whose name is `stored` is where it was. Names had the first two parts alone once.
+fn is_same(stored: &str, found: &str) -> bool {
+    let rest = found.strip_prefix(stored);
+    rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && stored.matches('/').count() == 1))
+}
 
 /// Writes the first facts of a new store.
 pub(crate) async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -60,15 +72,18 @@ pub(crate) async fn begin(pool: &PgPool) -> Done<()> {
 async fn open(transaction: &mut PgConnection) -> Done<()> {
     let cluster: String = sqlx::query_scalar(CLUSTER).fetch_one(&mut *transaction).await?;
     let row = sqlx::query(
-        "SELECT s.cluster = $1 AS same, r.base IS NOT NULL AS running, s.epoch, s.base, s.reached,
+        "SELECT s.cluster, r.base IS NOT NULL AS running, s.epoch, s.base, s.reached,
              pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
          FROM store s LEFT JOIN running r ON true",
     )
-    .bind(&cluster)
     .fetch_one(&mut *transaction)
     .await?;
-    let (same, running): (bool, bool) = (row.try_get("same")?, row.try_get("running")?);
+    let (stored, running): (String, bool) = (row.try_get("cluster")?, row.try_get("running")?);
+    let same = is_same(&stored, &cluster);
     if same && running {
+        if stored != cluster {
+            sqlx::query("UPDATE store SET cluster = $1").bind(&cluster).execute(transaction).await?;
+        }
         return Ok(());
     }
     let (epoch, base): (i64, i64) = (row.try_get("epoch")?, row.try_get("base")?);
@@ -77,7 +92,9 @@ async fn open(transaction: &mut PgConnection) -> Done<()> {
         (epoch, base.saturating_add(LOST_IDS))
     } else {
         let (reached, next): (i64, i64) = (row.try_get("reached")?, row.try_get("next")?);
-        tracing::warn!("the database was restored from a dump: a new epoch begins and one-time keys are dropped");
+        tracing::warn!(
+            "the database was restored, or a standby promoted: a new epoch begins and one-time keys are dropped"
+        );
         let above = base.max(reached).saturating_add(UNNOTED);
         (epoch.saturating_add(1), above.saturating_sub(next).max(base))
     };
@@ -124,4 +141,19 @@ pub(crate) async fn note_reached(connection: &mut PgConnection) -> Done<()> {
 /// A store whose own facts are missing.
 pub(crate) fn no_facts() -> Failure {
     StorageError::damaged("the row of the table store is missing").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_known_by_all_parts_of_its_name_or_by_the_two_it_once_had() {
+        let found = "7/16384/20001/00000001";
+        assert!(is_same(found, found));
+        assert!(is_same("7/16384", found));
+        for other in ["8/16384", "7/1638", "7", "", "7/16384/20001", "7/16384/20001/00000002", "7/16384/2/00000001"] {
+            assert!(!is_same(other, found), "{other}");
+        }
+    }
 }

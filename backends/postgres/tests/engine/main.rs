@@ -5,6 +5,7 @@
 mod connections;
 mod contention;
 mod proxy;
+mod restored;
 mod sessions;
 
 use std::{
