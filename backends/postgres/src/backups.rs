@@ -1,6 +1,6 @@
 //! Server-side key backups.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use olmstead_domain::{
@@ -14,7 +14,11 @@ use olmstead_storage::{
     },
 };
 use ruma::{OwnedRoomId, UserId};
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::{
+    PgConnection, Postgres,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
 use crate::{
     PostgresStore,
@@ -42,12 +46,32 @@ fn state(row: &PgRow) -> Done<BackupState> {
     Ok(BackupState { etag: row.count("etag")?, count: row.count("count")? })
 }
 
-/// The room and the session of a selection, `None` for any.
-fn parts<'a>(selection: &BackupSelection<'a>) -> (Option<Cow<'a, str>>, Option<Cow<'a, str>>) {
+/// A statement on the keys of a selection. Each kind of selection has its own: with one for all, the plan that a connection
+/// keeps would read the whole version to find one session.
+macro_rules! of_selection {
+    ($selection:expr, $before:literal, $after:literal) => {
+        match $selection {
+            BackupSelection::All => concat!($before, "user_id = $1 AND version = $2", $after),
+            BackupSelection::Room(_) => concat!($before, "user_id = $1 AND version = $2 AND room_id = $3", $after),
+            BackupSelection::Session(..) => {
+                concat!($before, "user_id = $1 AND version = $2 AND room_id = $3 AND session_id = $4", $after)
+            }
+        }
+    };
+}
+
+/// A statement on the keys of a selection with its parameters.
+fn select<'a>(
+    statement: &'static str,
+    user_id: &'a UserId,
+    version: BackupVersion,
+    selection: &BackupSelection<'a>,
+) -> Query<'a, Postgres, PgArguments> {
+    let query = sqlx::query(statement).bind(user_id.as_str()).bind(number(version.0));
     match *selection {
-        BackupSelection::All => (None, None),
-        BackupSelection::Room(room) => (Some(stored(room.as_str())), None),
-        BackupSelection::Session(room, session) => (Some(stored(room.as_str())), Some(stored(session))),
+        BackupSelection::All => query,
+        BackupSelection::Room(room) => query.bind(stored(room.as_str())),
+        BackupSelection::Session(room, session) => query.bind(stored(room.as_str())).bind(stored(session)),
     }
 }
 
@@ -221,19 +245,13 @@ async fn read_keys(
     if !known {
         return Ok(None);
     }
-    let (room_id, session_id) = parts(selection);
-    let rows = sqlx::query(
+    let statement = of_selection!(
+        selection,
         "SELECT room_id, session_id, first_message_index, forwarded_count, is_verified, session_data FROM backup_key
-         WHERE user_id = $1 AND version = $2 AND ($3::text IS NULL OR room_id = $3)
-             AND ($4::text IS NULL OR session_id = $4)
-         ORDER BY room_id, session_id",
-    )
-    .bind(user_id.as_str())
-    .bind(number(version.0))
-    .bind(room_id)
-    .bind(session_id)
-    .fetch_all(sql)
-    .await?;
+         WHERE ",
+        " ORDER BY room_id, session_id"
+    );
+    let rows = select(statement, user_id, version, selection).fetch_all(sql).await?;
     let key = |row: &PgRow| {
         Ok(BackupKey {
             room_id: row.id("room_id")?,
@@ -255,22 +273,15 @@ async fn delete_keys(
     version: BackupVersion,
     selection: &BackupSelection<'_>,
 ) -> Done<Option<BackupState>> {
-    let (room_id, session_id) = parts(selection);
-    let row = sqlx::query(
-        "WITH gone AS (
-             DELETE FROM backup_key WHERE user_id = $1 AND version = $2 AND ($3::text IS NULL OR room_id = $3)
-                 AND ($4::text IS NULL OR session_id = $4)
-             RETURNING 1
-         ), counted AS (SELECT count(*) AS gone FROM gone)
+    let statement = of_selection!(
+        selection,
+        "WITH gone AS (DELETE FROM backup_key WHERE ",
+        " RETURNING 1),
+              counted AS (SELECT count(*) AS gone FROM gone)
          UPDATE backup SET count = count - gone, etag = etag + (gone > 0)::int FROM counted
-         WHERE user_id = $1 AND version = $2 RETURNING count, etag",
-    )
-    .bind(user_id.as_str())
-    .bind(number(version.0))
-    .bind(room_id)
-    .bind(session_id)
-    .fetch_optional(sql)
-    .await?;
+         WHERE user_id = $1 AND version = $2 RETURNING count, etag"
+    );
+    let row = select(statement, user_id, version, selection).fetch_optional(sql).await?;
     row.as_ref().map(state).transpose()
 }
 

@@ -4,6 +4,7 @@
 
 mod connections;
 mod contention;
+mod plans;
 mod proxy;
 mod restored;
 mod sessions;
