@@ -80,11 +80,19 @@ impl From<SqlError> for Failure {
                 // serialization_failure, deadlock_detected, lock_not_available
                 Some("40001" | "40P01" | "55P03") => Self::Again(error),
                 // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout; connection exceptions;
-                // too_many_connections; read_only_sql_transaction, on what is a standby until it is promoted
-                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006") => Self::Lost(error),
+                // too_many_connections; read_only_sql_transaction, on what is a standby until it is promoted;
+                // idle_in_transaction_session_timeout; in_failed_sql_transaction and active_sql_transaction, by which a
+                // connection is not as it should be and as good as lost
+                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" | "25P03" | "25P02" | "25001") => {
+                    Self::Lost(error)
+                }
                 // not_null_violation: of all columns only a position can be absent.
                 Some("23502") => Self::NotRunning,
                 Some(code) if code.starts_with("08") => Self::Lost(error),
+                // Data exceptions and limits, such as a character that no text can have or a key that no index can hold.
+                Some(code) if code.starts_with("22") || code.starts_with("54") => {
+                    Self::Final(StorageError::refused("PostgreSQL cannot hold this", error))
+                }
                 _ => Self::Final(StorageError::unavailable("PostgreSQL refused a statement", error)),
             },
             SqlError::Io(_) | SqlError::Tls(_) | SqlError::Protocol(_) | SqlError::WorkerCrashed => Self::Lost(error),

@@ -89,8 +89,12 @@ macro_rules! read {
         loop {
             let tried: $crate::error::Done<_> = async {
                 let mut connection = store.connection().await?;
-                let $connection: &mut sqlx::PgConnection = &mut connection;
-                $work
+                let worked: $crate::error::Done<_> = async {
+                    let $connection: &mut sqlx::PgConnection = &mut connection;
+                    $work
+                }
+                .await;
+                $crate::store::give_back(connection, worked)
             }
             .await;
             match tried {
@@ -185,15 +189,15 @@ impl PostgresStore {
         let status: Option<String> = loop {
             let asked = async {
                 let mut connection = self.connection().await?;
-                let status = sqlx::query_scalar(
+                let status: Result<Option<Option<String>>, sqlx::Error> = sqlx::query_scalar(
                     "SELECT pg_xact_status(($1 - base)::text::xid8) FROM running
                      WHERE base = $2 AND $1 - base < pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
                 )
                 .bind(place(position))
                 .bind(base)
                 .fetch_optional(&mut *connection)
-                .await?;
-                Ok::<Option<Option<String>>, Failure>(status)
+                .await;
+                give_back(connection, status.map_err(Failure::from))
             };
             match asked.await {
                 // Its server process has not seen yet that we are gone.
@@ -252,6 +256,14 @@ impl PostgresStore {
     pub(crate) const fn stream(&self) -> &Stream {
         &self.stream
     }
+}
+
+/// Gives a connection back after a read, or closes it if it is no good any more.
+pub(crate) fn give_back<T>(mut connection: PoolConnection<Postgres>, worked: Done<T>) -> Done<T> {
+    if let Err(Failure::Lost(_)) = &worked {
+        connection.close_on_drop();
+    }
+    worked
 }
 
 /// Others held a lock for too long. Nothing was begun.

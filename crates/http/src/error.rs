@@ -124,7 +124,8 @@ impl IntoResponse for ApiError {
                 tracing::warn!(error = &error as &dyn std::error::Error, "the store could not do it now");
                 return unavailable("The server cannot do this now; try again.");
             }
-            error @ (ServiceError::Storage(StorageError::Corrupt { .. }) | ServiceError::Internal(_)) => {
+            error @ (ServiceError::Storage(StorageError::Refused { .. } | StorageError::Corrupt { .. })
+            | ServiceError::Internal(_)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");
                 let body = body("M_UNKNOWN", "The server could not do this; try again later.");
                 (StatusCode::INTERNAL_SERVER_ERROR, body.into())
@@ -187,5 +188,7 @@ mod tests {
         assert_eq!(answer(away), (StatusCode::SERVICE_UNAVAILABLE, true));
         assert_eq!(answer(StorageError::Conflict), (StatusCode::SERVICE_UNAVAILABLE, true));
         assert_eq!(answer(StorageError::damaged("a row")), (StatusCode::INTERNAL_SERVER_ERROR, false));
+        let refused = StorageError::Refused { message: "too long".to_owned(), source: None };
+        assert_eq!(answer(refused), (StatusCode::INTERNAL_SERVER_ERROR, false));
     }
 }

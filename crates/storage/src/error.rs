@@ -18,6 +18,16 @@ pub enum StorageError {
         #[source]
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
+    /// The engine cannot hold or look up what it was given, such as an id that is too long for an index. Nothing was
+    /// written, and trying again does not help: a check is missing above.
+    #[error("the engine refused what it was given: {message}")]
+    Refused {
+        /// For the log, never for a client.
+        message: String,
+        /// The engine's own error.
+        #[source]
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// Stored data does not read back as what was written.
     #[error("stored data is damaged: {message}")]
     Corrupt {
@@ -33,6 +43,11 @@ impl StorageError {
     /// An [`StorageError::Unavailable`] with its source.
     pub fn unavailable(message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Unavailable { message: message.into(), source: Some(Box::new(source)) }
+    }
+
+    /// A [`StorageError::Refused`] with its source.
+    pub fn refused(message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Refused { message: message.into(), source: Some(Box::new(source)) }
     }
 
     /// An [`StorageError::Corrupt`] with its source.

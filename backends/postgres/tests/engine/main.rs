@@ -4,6 +4,7 @@
 
 mod connections;
 mod contention;
+mod network;
 mod plans;
 mod proxy;
 mod restored;
@@ -25,7 +26,7 @@ use olmstead_domain::{
 use olmstead_postgres::{OpenError, Options, PostgresStore};
 use olmstead_postgres_cluster::Database;
 use olmstead_storage::{
-    AccountData as _, Accounts as _, Changes as _, Devices as _, Keys as _, Storage as _, ToDevice as _,
+    AccountData as _, Accounts as _, Changes as _, Devices as _, Keys as _, Storage as _, StorageError, ToDevice as _,
     accounts::Account,
     devices::{DeviceRef, LoginOutcome, NewSession},
     keys::{ClaimWant, KeysUpload},
@@ -259,4 +260,18 @@ async fn texts_with_odd_characters_come_back() {
     let want = ClaimWant { user_id: alice(), device_id: device.device_id.clone(), algorithm: odd.to_owned() };
     let claimed = store.claim_keys(&[want]).await.unwrap();
     assert_eq!(claimed[0].key_name, format!("{odd}:{odd}"));
+}
+
+/// What the database cannot hold is refused for good, not put off.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_stored_is_not_asked_for_again() {
+    let database = database();
+    let store = open(&database).await;
+    // No key of an index is as long, however it is compressed.
+    let long: String = (0..9_000).map(|n: u32| char::from_u32(0x4E00 + n * 7919 % 20_000).unwrap()).collect();
+    let too_long = store.set_account_data(&alice(), None, &long, json("{}")).await.unwrap_err();
+    let odd = store.server_name("a\0b").await.unwrap_err();
+    for refused in [too_long, odd] {
+        assert!(!matches!(refused, StorageError::Unavailable { .. } | StorageError::Conflict), "{refused:?}");
+    }
 }
