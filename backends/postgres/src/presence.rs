@@ -115,9 +115,10 @@ async fn turn(command: &mut Command, users: &[OwnedUserId], state: &str, now: u6
     Ok(())
 }
 
-/// Notes that a user syncs, under the lock of the presence.
+/// Notes that a user syncs, under the lock of the presence. The row that says so is held before that of the presence is
+/// touched: [`end_syncing`] takes them in this order, too.
 pub(crate) async fn begin_syncing(command: &mut Command, syncing: &Syncing, state: &str, now: u64) -> Done<()> {
-    let row = sqlx::query("SELECT until > $3 AND presence = $2 AS goes_on FROM syncing WHERE user_id = $1")
+    let row = sqlx::query("SELECT until > $3 AND presence = $2 AS goes_on FROM syncing WHERE user_id = $1 FOR UPDATE")
         .bind(syncing.user_id.as_str())
         .bind(stored(state))
         .bind(number(now))

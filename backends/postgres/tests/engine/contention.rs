@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use olmstead_postgres::{Options, PostgresStore};
-use olmstead_storage::{AccountData as _, StorageError, account_data::Pusher};
-use ruma::{UserId, user_id};
+use olmstead_storage::{
+    AccountData as _, Ephemeral as _, StorageError,
+    account_data::Pusher,
+    ephemeral::{Presence, Syncing},
+};
+use ruma::{OwnedUserId, UserId, user_id};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
-    alice, database, device, json,
-    sessions::{WAITING, hold, until},
+    alice, database, device, json, open,
+    sessions::{WAITING, hold, session, until},
 };
 
 /// Longer than anything takes here, and shorter than what a lock is waited for.
@@ -101,4 +105,27 @@ async fn commands_with_several_locks_get_through() {
     for command in commands.collect::<Vec<_>>() {
         timeout(SOON * 4, command).await.expect("nobody waits for each other").unwrap();
     }
+}
+
+/// Who begins to sync holds what says so before the presence, as the one who ends it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn beginning_and_ending_to_sync_do_not_wait_for_each_other() {
+    let database = database();
+    let store = open(&database).await;
+    let carol: OwnedUserId = user_id!("@carol:example.org").to_owned();
+    let syncing = |until| Syncing { user_id: carol.clone(), until };
+    store.begin_syncing(syncing(1_000), "online", 1).await.unwrap();
+    let mut holder = session(&database).await;
+    sqlx::query("SELECT FROM presence FOR UPDATE").execute(&mut holder).await.unwrap();
+    let beginning = {
+        let (store, syncing) = (Arc::clone(&store), syncing(9_000));
+        tokio::spawn(async move { store.begin_syncing(syncing, "unavailable", 2_000).await })
+    };
+    until(&database, WAITING, 1).await;
+    let ended = timeout(SOON, store.end_syncing(2_000)).await.expect("who begins again is left alone").unwrap();
+    assert_eq!(ended, 0);
+    drop(holder);
+    beginning.await.unwrap().unwrap();
+    let Presence { presence, .. } = store.presence(&carol).await.unwrap().unwrap();
+    assert_eq!(presence, "unavailable");
 }
