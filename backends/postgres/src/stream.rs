@@ -17,7 +17,7 @@ use olmstead_domain::position::Position;
 use olmstead_storage::StorageError;
 use sqlx::{
     Connection as _, PgConnection, SqlSafeStr as _,
-    postgres::{PgConnectOptions, PgListener, PgPool},
+    postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -59,6 +59,12 @@ const PAUSES: [Duration; 5] = [
 /// long is something else on the server that writes.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long the server is waited for on a connection that may be dead: nobody says so of a network that is gone.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// After how long without news it is asked whether the connection is alive that they would come on.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_millis(100);
 
@@ -97,14 +103,11 @@ impl Stream {
             ask: Notify::new(),
             tell: Notify::new(),
         });
-        let mut listener = PgListener::connect_with(pool).await.map_err(OpenError::Connect)?;
-        // The listener has its connection from the pool and keeps it.
-        listener.ignore_pool_close_event(true);
-        listener.listen(CHANNEL).await.map_err(OpenError::Connect)?;
+        let listener = listen(&connect).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(follow(Arc::clone(&shared), pool.clone(), connect.clone(), first));
-        tasks.spawn(tell(Arc::clone(&shared), connect));
-        tasks.spawn(hear(Arc::clone(&shared), listener));
+        tasks.spawn(tell(Arc::clone(&shared), connect.clone()));
+        tasks.spawn(hear(Arc::clone(&shared), connect, listener));
         tasks.spawn(tidy(pool.clone()));
         Ok(Self { shared, tasks: tokio::sync::Mutex::new(tasks) })
     }
@@ -166,7 +169,7 @@ impl Shared {
         let mut pauses = PAUSES.iter();
         let mut pause = Duration::ZERO;
         loop {
-            let (horizon, base) = changes::horizon(connection).await?;
+            let (horizon, base) = in_time(changes::horizon(connection)).await?;
             self.saw(horizon.position, base);
             if horizon.position.0 >= self.wanted.load(Ordering::SeqCst) {
                 return Ok(());
@@ -207,34 +210,72 @@ async fn tell(shared: Arc<Shared>, connect: PgConnectOptions) {
     loop {
         shared.tell.notified().await;
         let next = Instant::now() + NOTIFY_EVERY;
-        while let Err(error) = sqlx::query("SELECT pg_notify($1, $2)")
-            .bind(CHANNEL)
-            .bind(shared.committed.load(Ordering::SeqCst).to_string())
-            .execute(&mut connection)
-            .await
-        {
-            tracing::debug!(%error, "other nodes cannot be told");
+        let committed = || shared.committed.load(Ordering::SeqCst).to_string();
+        while let Err(failure) = in_time(notify(&mut connection, committed())).await {
+            tracing::debug!(?failure, "other nodes cannot be told");
             connection = reconnect(&connect).await;
         }
         sleep_until(next).await;
     }
 }
 
+async fn notify(connection: &mut PgConnection, committed: String) -> Done<()> {
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(committed).execute(connection).await?;
+    Ok(())
+}
+
 /// Hears other nodes, and this one. What was committed there may still be held back by an older transaction, so the
 /// horizon is asked for until it has passed that.
-async fn hear(shared: Arc<Shared>, mut listener: PgListener) {
+async fn hear(shared: Arc<Shared>, connect: PgConnectOptions, mut listener: PgListener) {
     loop {
-        match listener.try_recv().await {
-            Ok(Some(said)) => shared.want(Position(said.payload().parse().unwrap_or_default())),
-            // Without a connection nothing was heard, which is a reason to ask, too.
-            Ok(None) => shared.ask.notify_one(),
-            Err(error) => {
-                tracing::debug!(%error, "other nodes cannot be heard");
-                sleep(RECONNECT).await;
-                shared.ask.notify_one();
+        let is_alive = match timeout(QUIET, listener.try_recv()).await {
+            Ok(Ok(Some(said))) => {
+                shared.want(Position(said.payload().parse().unwrap_or_default()));
+                true
             }
+            Ok(Ok(None) | Err(_)) => false,
+            Err(_) => in_time(ping(&mut listener)).await.is_ok(),
+        };
+        if !is_alive {
+            tracing::debug!("other nodes cannot be heard");
+            listener = loop {
+                match listen(&connect).await {
+                    Ok(listener) => break listener,
+                    Err(failure) => tracing::debug!(?failure, "PostgreSQL cannot be reached"),
+                }
+                sleep(RECONNECT).await;
+            };
+            // Without a connection nothing was heard, which is a reason to ask, too.
+            shared.ask.notify_one();
         }
     }
+}
+
+/// Begins to hear, on a connection of its own.
+async fn listen(connect: &PgConnectOptions) -> Done<PgListener> {
+    let pool = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None).acquire_timeout(ANSWER);
+    let pool = pool.connect_lazy_with(connect.clone());
+    in_time(async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // A listener that lost its connection is replaced.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    })
+    .await
+}
+
+async fn ping(listener: &mut PgListener) -> Done<()> {
+    sqlx::query("SELECT 1").execute(listener).await?;
+    Ok(())
+}
+
+/// What is done on a connection; lost, if no answer comes.
+async fn in_time<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
+    timeout(ANSWER, work).await.unwrap_or_else(|_| {
+        let silent = std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer");
+        Err(Failure::Lost(sqlx::Error::Io(silent)))
+    })
 }
 
 /// Prunes the log of changes and notes how far positions have come. All nodes do; one at a time does something.
@@ -284,9 +325,9 @@ async fn tidy_once(pool: &PgPool) -> Done<()> {
 /// Connects, however long it takes.
 async fn reconnect(connect: &PgConnectOptions) -> PgConnection {
     loop {
-        match PgConnection::connect_with(connect).await {
+        match in_time(async { Ok(PgConnection::connect_with(connect).await?) }).await {
             Ok(connection) => return connection,
-            Err(error) => tracing::debug!(%error, "PostgreSQL cannot be reached"),
+            Err(failure) => tracing::debug!(?failure, "PostgreSQL cannot be reached"),
         }
         sleep(RECONNECT).await;
     }

@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use olmstead_postgres::{Options, PostgresStore};
-use olmstead_storage::{AccountData as _, StorageError};
+use olmstead_storage::{AccountData as _, Changes as _, StorageError};
+use tokio::time::timeout;
 
 use crate::{
-    alice, database, json,
+    alice, database, json, open,
     proxy::Proxy,
     sessions::{COMMAND_BEGUN, WAITING, hold, until},
 };
+
+/// Within this time a node notices that a connection is dead, and then some.
+const NOTICED: Duration = Duration::from_secs(25);
 
 async fn through(proxy: &Proxy, statement_timeout: Duration) -> Arc<PostgresStore> {
     let options = Options { statement_timeout, ..Options::default() };
@@ -18,6 +22,48 @@ async fn through(proxy: &Proxy, statement_timeout: Duration) -> Arc<PostgresStor
 
 async fn set(store: &PostgresStore, kind: &str) -> Result<(), StorageError> {
     store.set_account_data(&alice(), None, kind, json("{}")).await
+}
+
+/// A node asks for the horizon on one connection. If that is dead it asks on another.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_answered_though_the_connection_that_follows_is_dead() {
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let store = through(&proxy, Duration::from_secs(30)).await;
+    set(&store, "before").await.unwrap();
+    assert!(proxy.freeze("pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon FROM running") > 0);
+    timeout(NOTICED, set(&store, "after")).await.expect("it is answered").unwrap();
+}
+
+/// So it is with the connection that tells other nodes.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_told_though_the_connection_that_tells_is_dead() {
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let (store, other) = (through(&proxy, Duration::from_secs(30)).await, open(&database).await);
+    news(&store, &other, "before").await;
+    assert_eq!(proxy.freeze("pg_notify"), 1);
+    news(&store, &other, "after").await;
+}
+
+/// And with the one that hears them, on which nothing may be said for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_heard_though_the_connection_that_hears_is_dead() {
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let (store, other) = (through(&proxy, Duration::from_secs(30)).await, open(&database).await);
+    assert_eq!(proxy.freeze("LISTEN"), 1);
+    // What was said while it was dead is asked for, and what is said later is heard.
+    news(&other, &store, "first").await;
+    news(&other, &store, "second").await;
+}
+
+/// Writes at one node, and waits until another has news.
+async fn news(store: &PostgresStore, other: &PostgresStore, kind: &str) {
+    let mut hint = other.hint();
+    let before = store.horizon().await.unwrap().position;
+    set(store, kind).await.unwrap();
+    timeout(NOTICED, hint.wait_for(|hint| *hint > before)).await.expect("there is news").unwrap();
 }
 
 /// A session that did nothing in its transaction for too long is ended by the server, and nothing was written.
