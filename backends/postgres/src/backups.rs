@@ -15,7 +15,7 @@ use olmstead_storage::{
 };
 use ruma::{OwnedRoomId, UserId};
 use sqlx::{
-    PgConnection, Postgres,
+    Connection as _, PgConnection, Postgres,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -28,9 +28,6 @@ use crate::{
     store::{command, read, view},
     text::{stored, stored_all},
 };
-
-/// Keys of one statement: its parameters are kept in memory on both sides.
-const GROUP: usize = 2_000;
 
 fn info(row: &PgRow) -> Done<BackupInfo> {
     Ok(BackupInfo {
@@ -156,79 +153,58 @@ fn best(keys: Vec<BackupKey>) -> Vec<((OwnedRoomId, String), KeyBackupData)> {
     best.into_iter().collect()
 }
 
-/// Writes a group of keys, each where it is new or better (the rule of `olmstead_domain::backup::replaces`, which the
-/// conformance suite holds this against). Answers how many are new and how many replaced another.
-async fn put_group(
-    sql: &mut PgConnection,
-    user_id: &UserId,
-    version: BackupVersion,
-    group: &[((OwnedRoomId, String), KeyBackupData)],
-) -> Done<(u64, u64)> {
-    let data = || group.iter().map(|(_, data)| data);
-    let row = sqlx::query(
-        "WITH written AS (
-             INSERT INTO backup_key AS k (user_id, version, room_id, session_id, first_message_index, forwarded_count,
-                 is_verified, session_data)
-             SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::boolean[], $8::text[])
-             ON CONFLICT (user_id, version, room_id, session_id) DO UPDATE SET
-                 first_message_index = EXCLUDED.first_message_index, forwarded_count = EXCLUDED.forwarded_count,
-                 is_verified = EXCLUDED.is_verified, session_data = EXCLUDED.session_data
-             WHERE (NOT EXCLUDED.is_verified, EXCLUDED.first_message_index, EXCLUDED.forwarded_count)
-                 < (NOT k.is_verified, k.first_message_index, k.forwarded_count)
-             RETURNING xmax = 0 AS new
-         )
-         SELECT count(*) FILTER (WHERE new) AS new, count(*) FILTER (WHERE NOT new) AS better FROM written",
-    )
-    .bind(user_id.as_str())
-    .bind(number(version.0))
-    .bind(stored_all(group.iter().map(|((room_id, _), _)| room_id)))
-    .bind(stored_all(group.iter().map(|((_, session_id), _)| session_id)))
-    .bind(data().map(|data| number(data.first_message_index)).collect::<Vec<_>>())
-    .bind(data().map(|data| number(data.forwarded_count)).collect::<Vec<_>>())
-    .bind(data().map(|data| data.is_verified).collect::<Vec<_>>())
-    .bind(data().map(|data| data.session_data.get()).collect::<Vec<_>>())
-    .fetch_one(sql)
-    .await?;
-    Ok((row.count("new")?, row.count("better")?))
-}
-
+/// Writes keys, each where it is new or better (the rule of `olmstead_domain::backup::replaces`, which the conformance
+/// suite holds this against).
+///
+/// However many they are, this is one statement: its transaction has no id before all of them have arrived, and holds back
+/// the horizon only while they are written.
 async fn put_keys(
     sql: &mut PgConnection,
     user_id: &UserId,
     version: BackupVersion,
     keys: &[((OwnedRoomId, String), KeyBackupData)],
 ) -> Done<PutBackupOutcome> {
+    let data = || keys.iter().map(|(_, data)| data);
     let row = sqlx::query(
-        "SELECT max(version) AS current, count(*) FILTER (WHERE version = $2) AS known FROM backup WHERE user_id = $1",
+        "WITH state AS (
+             SELECT max(version) AS current, coalesce(bool_or(version = $2), false) AS known FROM backup WHERE user_id = $1
+         ), written AS (
+             INSERT INTO backup_key AS k (user_id, version, room_id, session_id, first_message_index, forwarded_count,
+                 is_verified, session_data)
+             SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::boolean[], $8::text[])
+             WHERE (SELECT known AND current = $2 FROM state)
+             ON CONFLICT (user_id, version, room_id, session_id) DO UPDATE SET
+                 first_message_index = EXCLUDED.first_message_index, forwarded_count = EXCLUDED.forwarded_count,
+                 is_verified = EXCLUDED.is_verified, session_data = EXCLUDED.session_data
+             WHERE (NOT EXCLUDED.is_verified, EXCLUDED.first_message_index, EXCLUDED.forwarded_count)
+                 < (NOT k.is_verified, k.first_message_index, k.forwarded_count)
+             RETURNING xmax = 0 AS new
+         ), counted AS (
+             SELECT count(*) AS written, count(*) FILTER (WHERE new) AS new FROM written
+         ), updated AS (
+             UPDATE backup SET count = count + counted.new, etag = etag + 1 FROM counted
+             WHERE user_id = $1 AND version = $2 AND counted.written > 0 RETURNING count, etag
+         )
+         SELECT state.current, state.known, coalesce(u.count, b.count) AS count, coalesce(u.etag, b.etag) AS etag
+         FROM state LEFT JOIN backup b ON b.user_id = $1 AND b.version = $2 LEFT JOIN updated u ON true",
     )
     .bind(user_id.as_str())
     .bind(number(version.0))
+    .bind(stored_all(keys.iter().map(|((room_id, _), _)| room_id)))
+    .bind(stored_all(keys.iter().map(|((_, session_id), _)| session_id)))
+    .bind(data().map(|data| number(data.first_message_index)).collect::<Vec<_>>())
+    .bind(data().map(|data| number(data.forwarded_count)).collect::<Vec<_>>())
+    .bind(data().map(|data| data.is_verified).collect::<Vec<_>>())
+    .bind(data().map(|data| data.session_data.get()).collect::<Vec<_>>())
     .fetch_one(&mut *sql)
     .await?;
-    let current = match row.maybe_count("current")?.map(BackupVersion) {
-        Some(current) if row.count("known")? > 0 => current,
-        _ => return Ok(PutBackupOutcome::NotFound),
-    };
-    if current != version {
-        return Ok(PutBackupOutcome::NotCurrent { current });
+    // They may have been many, and the connection lives on.
+    sql.shrink_buffers();
+    match row.maybe_count("current")?.map(BackupVersion) {
+        Some(current) if row.flag("known")? && current == version => state(&row).map(PutBackupOutcome::Stored),
+        Some(current) if row.flag("known")? => Ok(PutBackupOutcome::NotCurrent { current }),
+        _ => Ok(PutBackupOutcome::NotFound),
     }
-    let (mut new, mut better) = (0, 0);
-    for group in keys.chunks(GROUP) {
-        let written = put_group(&mut *sql, user_id, version, group).await?;
-        new += written.0;
-        better += written.1;
-    }
-    let row = sqlx::query(
-        "UPDATE backup SET count = count + $3, etag = etag + $4 WHERE user_id = $1 AND version = $2
-         RETURNING count, etag",
-    )
-    .bind(user_id.as_str())
-    .bind(number(version.0))
-    .bind(number(new))
-    .bind(i64::from(new + better > 0))
-    .fetch_one(sql)
-    .await?;
-    state(&row).map(PutBackupOutcome::Stored)
 }
 
 async fn read_keys(

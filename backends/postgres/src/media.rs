@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use olmstead_storage::{Media, Result, media::MediaInfo};
+use sqlx::Connection as _;
 
 use crate::{
     PostgresStore,
@@ -15,14 +16,21 @@ use crate::{
 };
 
 async fn put(command: &mut Command, media_id: &str, info: &MediaInfo, content: Option<&Bytes>) -> Done<bool> {
-    // A reserved id is filled by one of those who try; the row lock of the update decides.
-    let written = sqlx::query(
-        "INSERT INTO media (media_id, user_id, content_type, file_name, size, created_at, uploaded, unauthenticated)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (media_id) DO UPDATE SET user_id = EXCLUDED.user_id, content_type = EXCLUDED.content_type,
-             file_name = EXCLUDED.file_name, size = EXCLUDED.size, created_at = EXCLUDED.created_at,
-             uploaded = EXCLUDED.uploaded, unauthenticated = EXCLUDED.unauthenticated
-         WHERE NOT media.uploaded",
+    // A reserved id is filled by one of those who try; the row lock of the update decides. It is one statement: the
+    // transaction has no id before the whole content has arrived, and holds back the horizon only while it is written.
+    let written: bool = sqlx::query_scalar(
+        "WITH put AS (
+             INSERT INTO media (media_id, user_id, content_type, file_name, size, created_at, uploaded, unauthenticated)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (media_id) DO UPDATE SET user_id = EXCLUDED.user_id, content_type = EXCLUDED.content_type,
+                 file_name = EXCLUDED.file_name, size = EXCLUDED.size, created_at = EXCLUDED.created_at,
+                 uploaded = EXCLUDED.uploaded, unauthenticated = EXCLUDED.unauthenticated
+             WHERE NOT media.uploaded
+             RETURNING media_id
+         ), content AS (
+             INSERT INTO media_content (media_id, content) SELECT media_id, $9 FROM put WHERE $7
+         )
+         SELECT EXISTS (SELECT FROM put)",
     )
     .bind(stored(media_id))
     .bind(info.user_id.as_str())
@@ -32,20 +40,12 @@ async fn put(command: &mut Command, media_id: &str, info: &MediaInfo, content: O
     .bind(number(info.created_at))
     .bind(content.is_some())
     .bind(info.unauthenticated)
-    .execute(command.sql())
-    .await?
-    .rows_affected();
-    if written == 0 {
-        return Ok(false);
-    }
-    if let Some(content) = content {
-        sqlx::query("INSERT INTO media_content (media_id, content) VALUES ($1, $2)")
-            .bind(stored(media_id))
-            .bind(content.as_ref())
-            .execute(command.sql())
-            .await?;
-    }
-    Ok(true)
+    .bind(content.map(|content| &content[..]))
+    .fetch_one(command.sql())
+    .await?;
+    // The content may have been large, and the connection lives on.
+    command.sql().shrink_buffers();
+    Ok(written)
 }
 
 #[async_trait]

@@ -2,8 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use olmstead_domain::backup::KeyBackupData;
 use olmstead_postgres::{Options, PostgresStore};
-use olmstead_storage::{AccountData as _, Changes as _, StorageError};
+use olmstead_storage::{
+    AccountData as _, Backups as _, Changes as _, Media as _, StorageError, backups::BackupKey, media::MediaInfo,
+};
+use ruma::room_id;
 use tokio::time::timeout;
 
 use crate::{
@@ -85,4 +90,63 @@ async fn a_command_whose_session_was_ended_is_run_again() {
     proxy.hold_requests(false);
     command.await.unwrap().unwrap();
     assert!(store.account_data(&alice(), None, "kind").await.unwrap().is_some());
+}
+
+/// What takes long to send holds nobody up: while it is on its way no position is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_on_its_way_holds_nobody_up() {
+    const SENT: usize = 3 << 20;
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let (store, other) = (through(&proxy, Duration::from_secs(30)).await, open(&database).await);
+    proxy.end_requests_at(Some(SENT));
+    let upload = {
+        let store = Arc::clone(&store);
+        let info = MediaInfo {
+            user_id: alice(),
+            content_type: None,
+            file_name: None,
+            size: 2 * SENT as u64,
+            created_at: 0,
+            uploaded: true,
+            unauthenticated: false,
+        };
+        tokio::spawn(async move { store.put_media("id", info, Some(Bytes::from(vec![7; 2 * SENT]))).await })
+    };
+    proxy.passed(SENT).await;
+    timeout(Duration::from_secs(5), set(&other, "kind")).await.expect("others go on").unwrap();
+    proxy.end_requests_at(None);
+    assert!(upload.await.unwrap().unwrap());
+    assert_eq!(other.media_content("id").await.unwrap().unwrap(), vec![7; 2 * SENT]);
+}
+
+/// So it is with keys for a backup, however many.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_on_their_way_to_a_backup_hold_nobody_up() {
+    const SENT: usize = 3 << 20;
+    const KEYS: usize = 6_000;
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let (store, other) = (through(&proxy, Duration::from_secs(30)).await, open(&database).await);
+    let version = store.create_backup(&alice(), "algorithm".to_owned(), json("{}")).await.unwrap();
+    let key = |number: usize| BackupKey {
+        room_id: room_id!("!room:example.org").to_owned(),
+        session_id: format!("{number}"),
+        data: KeyBackupData {
+            first_message_index: 0,
+            forwarded_count: 0,
+            is_verified: true,
+            session_data: json(&format!("{{\"ciphertext\":\"{}\"}}", "x".repeat(2 * SENT / KEYS))),
+        },
+    };
+    proxy.end_requests_at(Some(SENT));
+    let upload = {
+        let (store, keys) = (Arc::clone(&store), (0..KEYS).map(key).collect());
+        tokio::spawn(async move { store.put_backup_keys(&alice(), version, keys).await })
+    };
+    proxy.passed(SENT).await;
+    timeout(Duration::from_secs(5), set(&other, "kind")).await.expect("others go on").unwrap();
+    proxy.end_requests_at(None);
+    upload.await.unwrap().unwrap();
+    assert_eq!(other.backup(&alice(), None).await.unwrap().unwrap().count, KEYS as u64);
 }
