@@ -189,9 +189,11 @@ impl PostgresStore {
         let status: Option<String> = loop {
             let asked = async {
                 let mut connection = self.connection().await?;
+                // What is above all ids that have ended was given, too, and has not ended.
                 let status: Result<Option<Option<String>>, sqlx::Error> = sqlx::query_scalar(
-                    "SELECT pg_xact_status(($1 - base)::text::xid8) FROM running
-                     WHERE base = $2 AND $1 - base < pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+                    "SELECT CASE WHEN $1 - base < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+                         THEN pg_xact_status(($1 - base)::text::xid8) ELSE 'in progress' END
+                     FROM running WHERE base = $2",
                 )
                 .bind(place(position))
                 .bind(base)

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 use crate::{
     alice, database, json, open,
     proxy::Proxy,
-    sessions::{COMMAND_BEGUN, WAITING, hold, until},
+    run,
+    sessions::{COMMAND_BEGUN, WAITING, hold, session, until},
 };
 
 /// Within this time a node notices that a connection is dead, and then some.
@@ -88,6 +89,35 @@ async fn a_command_whose_session_was_ended_is_run_again() {
     until(&database, COMMAND_BEGUN, 1).await;
     until(&database, COMMAND_BEGUN, 0).await;
     proxy.hold_requests(false);
+    command.await.unwrap().unwrap();
+    assert!(store.account_data(&alice(), None, "kind").await.unwrap().is_some());
+}
+
+/// A connection that is lost while its commit takes long: what becomes of it is waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_still_under_way_is_waited_for() {
+    let database = database();
+    let proxy = Proxy::start(database.url());
+    let store = through(&proxy, Duration::from_secs(30)).await;
+    for statement in [
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$",
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON account_data DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION slow()",
+    ] {
+        run(&database, statement).await;
+    }
+    let mut holder = session(&database).await;
+    sqlx::query("SELECT pg_advisory_xact_lock(1)").execute(&mut holder).await.unwrap();
+    let mut command = {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { set(&store, "kind").await })
+    };
+    until(&database, WAITING, 1).await;
+    proxy.cut();
+    assert!(timeout(Duration::from_secs(2), &mut command).await.is_err(), "nobody knows yet");
+    // It goes on, or the server has seen that its client is gone, and it is run again.
+    drop(holder);
     command.await.unwrap().unwrap();
     assert!(store.account_data(&alice(), None, "kind").await.unwrap().is_some());
 }

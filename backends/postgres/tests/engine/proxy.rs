@@ -1,6 +1,4 @@
 //! A network between a store and its database that can be stopped.
-// A small library; not all of it is used by every set of tests.
-#![allow(dead_code)]
 
 use std::{
     io::{Read, Write},

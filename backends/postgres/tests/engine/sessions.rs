@@ -1,6 +1,4 @@
 //! What the server says of the sessions of nodes, and a session beside them that holds a lock.
-// A small library; not all of it is used by every set of tests.
-#![allow(dead_code)]
 
 use std::time::Duration;
 
