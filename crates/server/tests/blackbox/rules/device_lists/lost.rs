@@ -71,7 +71,7 @@ async fn changes_outlive_a_kill() {
     Lists::of_changes(changes).tell(&bob, Changed, "keys").tell(&carol, Left, "left");
 }
 
-/// DL-9, DL-19: any node goes on from the token of any other, with what happened at a third.
+/// DL-9, DL-19, DL-22: any node goes on from the token of any other, with what happened at a third, and wakes for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_are_told_by_every_node() {
     let Some(server) = Server::nodes(3).await else { return };
@@ -101,5 +101,9 @@ async fn changes_are_told_by_every_node() {
         let sync = reader.sync(Some(&token)).await;
         Lists::of(sync.clone()).tell(&dave, Left, "left").tell(&carol, Changed, "back");
         token = sync["next_batch"].as_str().unwrap().to_owned();
+        let mut waiting = Watch { client: alice.clone(), syncing: reader.syncing().since(&token) };
+        let change = async { drop(upload_keys(&bob.via(writer)).await) };
+        super::waking::woken(&mut waiting, change, |lists| lists.about(&bob) == Changed, "keys at another node").await;
+        token = waiting.token();
     }
 }

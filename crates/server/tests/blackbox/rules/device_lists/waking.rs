@@ -6,7 +6,12 @@ use super::{Lists, Told, Told::*, Watch, act, encrypt, upload_identity, upload_k
 use crate::harness::{Server, deadline, within};
 
 /// A device waits, longer than the test does, until the change is told.
-async fn woken(watch: &mut Watch, change: impl Future<Output = ()>, check: impl Fn(&Lists) -> bool, why: &str) {
+pub(super) async fn woken(
+    watch: &mut Watch,
+    change: impl Future<Output = ()>,
+    check: impl Fn(&Lists) -> bool,
+    why: &str,
+) {
     let waiting = async {
         loop {
             let lists = Lists::of(watch.syncing.step(deadline() * 2).await);

@@ -89,6 +89,23 @@ async fn a_token_acknowledges_its_own_answer_only() {
     assert_eq!(numbers(&bob.sync(None).await), [2]);
 }
 
+/// TD-6, TD-8: a token that another device was given acknowledges nothing here, and passes nothing over.
+#[tokio::test]
+async fn a_token_of_another_device_acknowledges_nothing() {
+    let [alice, bob] = Server::shared().await.users(["alice", "bob"]).await;
+    let tablet = bob.another_device().await;
+    for number in 0..3 {
+        put(&alice, super::KIND, &format!("t{number}"), json!({bob.user_id(): {"*": {"number": number}}})).await.ok();
+    }
+    let told = bob.sync(None).await;
+    assert_eq!(numbers(&told), [0, 1, 2]);
+    let acknowledged = next_batch(&bob.sync(Some(&next_batch(&told))).await);
+    for token in [next_batch(&told), acknowledged] {
+        assert_eq!(numbers(&tablet.sync(Some(&token)).await), [0, 1, 2]);
+        assert_eq!(numbers(&tablet.sync(None).await), [0, 1, 2]);
+    }
+}
+
 /// TD-7, TD-8: syncs at the same time get the same, or each what came after its own token; none takes from the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn syncs_at_the_same_time_do_not_take_from_each_other() {
