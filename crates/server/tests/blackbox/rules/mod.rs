@@ -1,19 +1,29 @@
 //! The rules of the specification that encryption rests on, one by one, each with the id of its requirement.
 
+mod account_data;
 mod backups;
 mod bodies;
 mod cross_signing;
+mod deleting_devices;
 mod device_keys;
 mod device_lists;
 mod devices;
+mod encrypted_events;
+mod encrypted_rooms;
 mod endpoints;
 mod fallback_keys;
 mod general;
+mod history_sharing;
 mod key_queries;
 mod limits;
+mod media;
 mod one_time_keys;
 mod paths;
+mod room_history;
+mod room_summaries;
+mod sessions;
 mod signed_json;
 mod standing;
 mod to_device;
 mod transactions;
+mod user_interactive;
