@@ -107,14 +107,6 @@ CREATE TABLE token (
 CREATE INDEX token_device ON token (generation, pair);
 CREATE SEQUENCE token_pair AS bigint;
 
--- The last tokens of a device that others took the place of.
-CREATE TABLE replaced_token (
-    hash bytea PRIMARY KEY,
-    generation bigint NOT NULL,
-    pair bigint NOT NULL
-);
-CREATE INDEX replaced_token_device ON replaced_token (generation, pair);
-
 -- A device's keys of one algorithm, a queue: keys get numbers from next up and leave from first on, by a claim or by the
 -- cap, so the count is a difference and the oldest key is found by its number. The row is written by every claim.
 CREATE TABLE pool (

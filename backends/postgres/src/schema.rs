@@ -20,11 +20,13 @@ struct Migration {
 }
 
 /// All steps, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, oldest_node: 1, statements: include_str!("../migrations/0001_initial.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, oldest_node: 1, statements: include_str!("../migrations/0001_initial.sql") },
+    Migration { version: 2, oldest_node: 1, statements: include_str!("../migrations/0002_replaced_tokens.sql") },
+];
 
 /// The schema this version is written for.
-const KNOWN: i32 = 1;
+const KNOWN: i32 = 2;
 
 /// Makes the schema or brings it up to date, and checks that this version may run on it.
 pub(crate) async fn bring_up_to_date(pool: &PgPool) -> Result<(), OpenError> {

@@ -109,14 +109,26 @@ impl Client {
 
     /// Logs in as the same user with this device id.
     pub async fn login(&self, device_id: &str) -> Self {
-        let body = json!({
+        self.login_with(json!({"device_id": device_id})).await.0
+    }
+
+    /// Logs in as the same user with these members of the request beside those of a password login, or instead of them;
+    /// with the answer.
+    pub async fn login_with(&self, more: Value) -> (Self, Value) {
+        let mut body = self.password_login();
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let answer = self.post("/login", body.clone()).token(None).await.ok();
+        let password = body["password"].as_str().expect("a password").to_owned();
+        (self.logged_in(&answer, password), answer)
+    }
+
+    /// The body of a login of this user with the password.
+    pub fn password_login(&self) -> Value {
+        json!({
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": self.user_id},
             "password": self.password,
-            "device_id": device_id,
-        });
-        let answer = self.post("/login", body).token(None).await.ok();
-        self.logged_in(&answer, self.password.clone())
+        })
     }
 
     pub async fn logout(&self) {

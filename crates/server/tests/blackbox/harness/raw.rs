@@ -21,8 +21,9 @@ impl Raw {
     /// The head of a request by a device, with these headers about its body, and the empty line.
     pub async fn head(&mut self, method: &Method, path: &str, by: &Client, headers: &str) -> bool {
         let token = by.token().expect("a device");
+        let base = if path.starts_with("/_") { "" } else { "/_matrix/client/v3" };
         let head = format!(
-            "{method} /_matrix/client/v3{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+            "{method} {base}{path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
              Content-Type: application/json\r\n{headers}\r\n\r\n"
         );
         self.send(head.as_bytes()).await

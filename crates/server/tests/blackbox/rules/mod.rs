@@ -1,23 +1,33 @@
 //! The rules of the specification that encryption rests on, one by one, each with the id of its requirement.
 
+mod account_data;
 mod backups;
 mod bodies;
 mod cross_signing;
 pub mod dehydrated;
+mod deleting_devices;
 mod device_keys;
 mod device_lists;
 mod devices;
+mod encrypted_events;
+mod encrypted_rooms;
 mod endpoints;
 mod fallback_keys;
 mod general;
+mod history_sharing;
 mod key_queries;
 mod limits;
+mod media;
 mod odd_ids;
 mod one_time_keys;
 mod paths;
+mod room_history;
+mod room_summaries;
+mod sessions;
 mod signed_json;
 mod sliding;
 mod standing;
 mod sync;
 mod to_device;
 mod transactions;
+mod user_interactive;
