@@ -224,7 +224,7 @@ impl Accounts for PostgresStore {
 
     async fn deactivate_account(&self, user_id: &UserId, erase: bool) -> Result<bool> {
         let locks = Locks::new().user(user_id).account_data(user_id).backup(user_id);
-        command!(self, locks, |command| { deactivate(&mut command, user_id, erase).await })
+        command!(self, locks, |command| deactivate(&mut command, user_id, erase).await)
     }
 
     async fn set_standing(&self, user_id: &UserId, change: StandingChange) -> Result<bool> {

@@ -245,7 +245,7 @@ impl Default for Log {
 const PREFIX: &str = "OLMSTEAD_";
 /// First words of the keys; other variables that begin like ours (an orchestrator sets `OLMSTEAD_PORT` for a service of
 /// that name) are none of our business.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "server_name",
     "listen",
     "public_base_url",
