@@ -311,8 +311,8 @@ impl Trial for World {
             }
             Command::Changes(user, a, b) => {
                 let tokens = &self.tokens[user];
-                let (a, b) = (&tokens[a % tokens.len()], &tokens[b % tokens.len()]);
-                let ((from, first), (to, second)) = if a.0 <= b.0 { (a, b) } else { (b, a) };
+                let (a, b) = (a % tokens.len(), b % tokens.len());
+                let ((from, first), (to, second)) = (&tokens[a.min(b)], &tokens[a.max(b)]);
                 let call = self.readers[user].get("/keys/changes").query("from", first).query("to", second);
                 let what = format!("keys/changes of {user} from {from} to {to}");
                 self.holds(&call.await.ok(), &self.oracle.changes(user, *from, *to), &what)?;

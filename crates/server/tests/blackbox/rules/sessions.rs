@@ -302,6 +302,6 @@ async fn a_login_token_ends_by_itself_and_by_a_login_only() {
     clock.forward(Duration::from_secs(60));
     login(&token, "GOOD").await.ok();
     let token = get().await;
-    clock.forward(Duration::from_secs(120));
+    clock.forward(Duration::from_secs(121));
     login(&token, "LATE").await.error(403, "M_FORBIDDEN");
 }
