@@ -8,7 +8,7 @@
 //! [`Candidates::decide`]. Naming a user too much in `changed` costs a client one query; naming one too little can make a
 //! message unreadable. So in doubt a user is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{OwnedUserId, UserId};
 
@@ -79,10 +79,48 @@ impl Room {
                 || self.own_moves(reader).any(|change| change.to != Standing::Joined))
     }
 
-    /// Whether the reader shared the room when the span began and does no longer.
+    /// Whether the reader was in the room at some time of the span.
+    fn was_inside(&self, reader: &UserId) -> bool {
+        self.joined_at_start(reader) || self.own_moves(reader).any(|change| change.to == Standing::Joined)
+    }
+
+    /// Whoever was in the room together with the reader at some time of the span, but for those who did not move and are
+    /// still there. Who came within the span and went again counts: whether somebody shares is asked a moment after the
+    /// span of an answer ends, so the answer before may have named them already. Of those who came when the reader was
+    /// gone, it learns nothing.
+    fn met(&self, reader: &UserId) -> BTreeSet<OwnedUserId> {
+        let mut present: BTreeMap<&OwnedUserId, bool> = BTreeMap::new();
+        for change in self.moves.iter().rev() {
+            present.insert(&change.user_id, change.from.is_present());
+        }
+        let stayed = self.at_start.iter().filter(|user_id| !present.contains_key(user_id));
+        let mut met: BTreeSet<OwnedUserId> = stayed.cloned().collect();
+        let all = |present: &BTreeMap<&OwnedUserId, bool>| -> Vec<OwnedUserId> {
+            present.iter().filter(|(_, present)| **present).map(|(user_id, _)| (*user_id).clone()).collect()
+        };
+        let mut inside = self.joined_at_start(reader);
+        if inside {
+            met.extend(all(&present));
+        }
+        for change in &self.moves {
+            present.insert(&change.user_id, change.to.is_present());
+            if change.user_id == reader {
+                inside = change.to == Standing::Joined;
+                if inside {
+                    met.extend(all(&present));
+                }
+            } else if inside && change.to.is_present() {
+                met.insert(change.user_id.clone());
+            }
+        }
+        met.remove(reader);
+        met
+    }
+
+    /// Whether the reader was in the room and is no longer.
     #[must_use]
     pub fn needs_start(&self, reader: &UserId) -> bool {
-        !self.joined && !self.newly_encrypted && self.joined_at_start(reader)
+        !self.joined && self.was_inside(reader)
     }
 }
 
@@ -154,22 +192,16 @@ impl Candidates {
         if room.needs_end(reader) {
             self.certain.extend(room.at_end.iter().filter(|user_id| *user_id != reader).cloned());
         }
-        let shared_at_start = room.joined_at_start(reader) && !room.newly_encrypted;
-        if !room.joined && !shared_at_start {
+        if !room.joined && !room.was_inside(reader) {
             return;
         }
-        self.gone.extend(room.at_start.iter().cloned());
-        let mut moved = BTreeSet::new();
-        for change in room.moves.iter().filter(|change| change.user_id != reader) {
+        for change in room.moves.iter().filter(|change| room.joined && change.user_id != reader) {
             // Joining after an invitation counts as well: it is when the two come to share (DL-2).
-            if room.joined && change.to.is_present() && change.from != Standing::Joined {
+            if change.to.is_present() && change.from != Standing::Joined {
                 self.keys.insert(change.user_id.clone());
             }
-            // Only who shared before can have left: of others the reader, who may be gone itself, learns nothing.
-            if moved.insert(&change.user_id) && shared_at_start && change.from.is_present() {
-                self.gone.insert(change.user_id.clone());
-            }
         }
+        self.gone.extend(room.met(reader));
     }
 
     /// Of whom it must be asked whether they share an encrypted room with the reader now.
@@ -270,6 +302,11 @@ mod tests {
             })
         }
 
+        /// Whether the reader is in a room with somebody, encrypted or not.
+        fn meets(&self, other: usize) -> bool {
+            (0..ROOMS).any(|room| self.standing(0, room) == Standing::Joined && self.standing(other, room).is_present())
+        }
+
         fn present(&self, room: usize) -> Vec<OwnedUserId> {
             (0..USERS).filter(|index| self.standing(*index, room).is_present()).map(user).collect()
         }
@@ -336,7 +373,13 @@ mod tests {
             let lists = candidates.decide(&sharing);
 
             let (mut came, mut keyed, mut signed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+            let (mut shared, mut met) = (BTreeSet::new(), BTreeSet::new());
             let mut world = start.clone();
+            let mut look = |world: &World| {
+                shared.extend((1..USERS).filter(|index| world.shares(*index)));
+                met.extend((1..USERS).filter(|index| world.meets(*index)));
+            };
+            look(&world);
             for step in &during {
                 for index in 1..USERS {
                     if !world.shares(index) {
@@ -349,6 +392,7 @@ mod tests {
                     Step::Move { .. } | Step::Encrypt { .. } => false,
                 };
                 world.apply(step);
+                look(&world);
             }
             for index in 1..USERS {
                 let named = lists.changed.contains(&user(index));
@@ -361,7 +405,10 @@ mod tests {
                 let is_told_alone = signed.contains(&index);
                 prop_assert!(shares || is_told_alone || !named, "u{} is named and shares nothing", index);
                 prop_assert!(named || left || !is_told_alone, "u{} was signed", index);
-                prop_assert_eq!(left, start.shares(index) && !shares, "u{} in left", index);
+                if shared.contains(&index) && !shares {
+                    prop_assert!(left, "u{} is missing in left", index);
+                }
+                prop_assert!(!left || met.contains(&index), "u{} was never met", index);
             }
             prop_assert_eq!(lists.changed.contains(&user(0)), keyed.contains(&0));
             prop_assert!(!lists.left.contains(&user(0)));

@@ -68,6 +68,8 @@ struct Moment {
     encrypted: Vec<Set>,
     /// To each user, whom it meets in any room, both joined.
     any: Vec<Set>,
+    /// To each user, who is in any room with it: it joined, they joined or are invited.
+    met: Vec<Set>,
     /// To each user, who may be named to it because somebody moved or encryption was turned on.
     moved: Vec<Set>,
     keys: Set,
@@ -164,7 +166,8 @@ impl Oracle {
         let moved = span.iter().fold(0, |all, moment| all | moment.moved[reader]);
         let (itself, others) = (bit(reader), !bit(reader));
         let (before, after) = (start.encrypted[reader], end.encrypted[reader]);
-        let once = span.iter().fold(before, |all, moment| all | moment.encrypted[reader]);
+        // Who came and went in the span may be said to have left, but nobody the reader was in no room with.
+        let once = span.iter().fold(start.met[reader], |all, moment| all | moment.met[reader]);
         let alone = |change: Option<Change>| {
             let alone = span.iter().flat_map(|moment| &moment.alone);
             let told = alone.filter(|(to, _, with)| *to == reader && change.is_none_or(|change| *with == change));
@@ -172,15 +175,17 @@ impl Oracle {
         };
         let keys = all(|moment| moment.keys);
         let possible = all(|moment| moment.possible_keys) | moved;
-        let left = before & !after & others;
-        let changed = (after & others & (keys | !before)) | (keys & itself) | (alone(Some(Change::Certain)) & !left);
+        let (left, may_leave) = (before & !after & others, once & !after & others);
+        // Who is said to have left is not said to have changed, though the reader signed their key.
+        let signed = alone(Some(Change::Certain)) & !may_leave;
+        let changed = (after & others & (keys | !before)) | (keys & itself) | signed;
         let own = all(|moment| moment.possible_keys) & itself;
         let may_change = changed | (after & others & possible) | own | (alone(None) & !left);
         Bounds {
             changed: users(changed),
             may_change: users(may_change),
             left: users(left),
-            may_leave: users(once & !after & others),
+            may_leave: users(may_leave),
         }
     }
 
@@ -193,7 +198,7 @@ impl Oracle {
         let changed = meets & span.iter().fold(0, |all, moment| all | moment.keys);
         let may_change = meets & span.iter().fold(0, |all, moment| all | moment.possible_keys);
         let gone = !now.encrypted[reader] & !bit(reader);
-        let once = span.iter().fold(start.encrypted[reader], |all, moment| all | moment.encrypted[reader]);
+        let once = span.iter().fold(start.met[reader], |all, moment| all | moment.met[reader]);
         let left = start.encrypted[reader] & !end.encrypted[reader] & gone & !may_change;
         Bounds {
             changed: users(changed),
@@ -213,6 +218,7 @@ impl Oracle {
         let mut moment = Moment {
             encrypted: vec![0; self.users],
             any: vec![0; self.users],
+            met: vec![0; self.users],
             moved: vec![0; self.users],
             keys: 0,
             possible_keys: 0,
@@ -223,6 +229,7 @@ impl Oracle {
             let joined = (0..self.users).filter(is_joined).fold(0, |all, user| all | bit(user));
             for user in (0..self.users).filter(is_joined) {
                 moment.any[user] |= joined & !bit(user);
+                moment.met[user] |= self.present(number) & !bit(user);
                 if room.encrypted {
                     moment.encrypted[user] |= self.present(number) & !bit(user);
                 }
