@@ -148,7 +148,7 @@ mod tests {
             tokio::spawn(async move {
                 let wanted = (0..3).fold(Locks::new(), |locks, n| locks.name("test", &format!("{}", (number * n) % 7)));
                 let waiting = queues.wait(&wanted);
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     let _ = tokio::time::timeout(std::time::Duration::from_micros(number), waiting).await;
                 } else {
                     let _places = waiting.await;

@@ -120,7 +120,8 @@ impl World {
 
     async fn identity(&mut self, slot: Slot, which: usize) {
         let user = &self.readers[slot.0];
-        if !self.devices.contains_key(&slot) {
+        let is_known = self.devices.contains_key(&slot);
+        if !is_known {
             let client = user.login(DEVICES[slot.1]).await;
             let keys = (0..2).map(|_| DeviceKeys::new(&client)).collect();
             self.devices.insert(slot, Device { client, keys, uploaded: None });

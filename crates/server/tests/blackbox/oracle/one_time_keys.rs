@@ -43,10 +43,13 @@ enum Command {
     Identity(Slot),
 }
 
+/// One-time keys by name, and a fallback key.
+type Sent = (BTreeMap<String, Content>, Option<(String, Content)>);
+
 struct Phone {
     client: Client,
     keys: Device,
-    uploads: Vec<(BTreeMap<String, Content>, Option<(String, Content)>)>,
+    uploads: Vec<Sent>,
     /// Which identity the device has. Names of keys belong to it: nobody says whether another may use them again.
     identity: u64,
     /// Whether identity keys were uploaded.

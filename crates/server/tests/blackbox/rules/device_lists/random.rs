@@ -144,10 +144,10 @@ async fn what_is_told_agrees_with_a_model() {
         let (watch, since) = &mut readers[reader];
         let told = if random.random_bool(0.3) { watch.peek().await } else { watch.next().await };
         story.push(format!("{reader} synced"));
-        for other in 0..users.len() {
+        for (other, user) in users.iter().enumerate() {
             let (was, shares) = (since.start.shares(reader, other), world.shares(reader, other));
             let is_news = since.apart.contains(&other) || since.keyed.contains(&other);
-            let about = told.about(&users[other]);
+            let about = told.about(user);
             let is_right = match (other == reader, was, shares) {
                 (true, ..) => about == if since.keyed.contains(&other) { Changed } else { Nothing },
                 (false, _, true) => about == Changed || (!is_news && about == Nothing),
