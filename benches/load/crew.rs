@@ -1,14 +1,16 @@
 //! Users, devices and rooms that workloads share, made when they are first needed.
 
+use olmstead_benches::cpu::Processes;
 use reqwest::Client as Http;
 use serde_json::json;
 
 use crate::{
     Options,
-    check::Violations,
     client::{Client, segment},
-    cpu::Processes,
     keys::Device,
+};
+use olmstead_benches::{
+    check::Violations,
     run::{Meter, prepare},
 };
 

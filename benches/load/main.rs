@@ -8,21 +8,18 @@
 // A run that cannot go on ends, with what it saw.
 #![allow(clippy::panic)]
 
-mod check;
 mod client;
 mod compare;
-mod cpu;
 mod crew;
 mod keys;
-mod report;
-mod run;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use olmstead_benches::report::Report;
 
-use crate::{crew::Crew, report::Report};
+use crate::crew::Crew;
 
 /// Loads a homeserver over HTTP and measures what that costs.
 #[derive(Debug, Parser)]
@@ -95,7 +92,7 @@ async fn run(options: &Options) -> Result<bool, String> {
     for workload in chosen.filter(|workload| !(options.quick && workload.is_long)) {
         eprintln!("{}: {} …", options.name, workload.name);
         let measured = (workload.run)(&mut crew).await;
-        report.add(workload.name, measured);
+        report.add(workload.name, None, measured);
     }
     report.finish(&crew.violations());
     print!("{}", report.table());

@@ -1,12 +1,12 @@
 //! Key backup.
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::{Map, Value, json};
 
 use super::CLIENTS;
 use crate::{
     client::{Client, segment},
     crew::Crew,
-    run::{Measured, prepare},
 };
 
 const SESSIONS_PER_ROOM: usize = 50;

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::{Map, Value, json};
 
 use super::CLIENTS;
-use crate::{
-    client::Client,
-    crew::Crew,
-    keys::Device,
-    run::{Measured, prepare},
-};
+use crate::{client::Client, crew::Crew, keys::Device};
 
 const ALGORITHM: &str = "signed_curve25519";
 

@@ -1,7 +1,9 @@
 //! Events in encrypted rooms.
 
+use olmstead_benches::run::Measured;
+
 use super::CLIENTS;
-use crate::{crew::Crew, run::Measured};
+use crate::crew::Crew;
 
 async fn speak(crew: &mut Crew, members: usize, count: usize) -> Measured {
     let members = crew.users(members).await;

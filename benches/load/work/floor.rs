@@ -1,7 +1,9 @@
 //! The least that an authenticated request costs.
 
+use olmstead_benches::run::Measured;
+
 use super::CLIENTS;
-use crate::{crew::Crew, run::Measured};
+use crate::crew::Crew;
 
 pub(super) async fn whoami(crew: &mut Crew) -> Measured {
     let users = crew.users(CLIENTS).await;

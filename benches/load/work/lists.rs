@@ -1,5 +1,6 @@
 //! Changes of device lists.
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::json;
 
 use super::CLIENTS;
@@ -7,7 +8,6 @@ use crate::{
     client::{Client, next_batch, segment},
     crew::Crew,
     keys::Device,
-    run::{Measured, prepare},
 };
 
 /// One of 200 members of a room has a new device, and the syncs of all the others tell it.
@@ -36,15 +36,9 @@ pub(super) async fn two_hundred(crew: &mut Crew) -> Measured {
             }
             places[n] = next_batch(&sync);
         }
-        all.operations += 1;
-        all.times.push(told.wall + taken.wall);
-        all.wall += told.wall + taken.wall;
-        all.server += told.server + taken.server;
-        all.database += told.database + taken.database;
-        all.memory = taken.memory;
+        all.join(told.and(taken));
     }
-    all.times.sort_unstable();
-    all
+    all.sorted()
 }
 
 /// What ten others changed in the meantime.

@@ -12,7 +12,8 @@ mod upload;
 
 use std::pin::Pin;
 
-use crate::{crew::Crew, run::Measured};
+use crate::crew::Crew;
+use olmstead_benches::run::Measured;
 
 /// How many clients work at once, where a workload says nothing else.
 const CLIENTS: usize = 8;

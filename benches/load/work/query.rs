@@ -1,5 +1,6 @@
 //! Querying keys.
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::{Map, Value, json};
 
 use super::CLIENTS;
@@ -7,7 +8,6 @@ use crate::{
     client::Client,
     crew::Crew,
     keys::{Device, Identity},
-    run::{Measured, prepare},
 };
 
 fn body<'a>(users: impl IntoIterator<Item = &'a Client>) -> Value {

@@ -1,10 +1,9 @@
 //! Syncs.
 
+use olmstead_benches::run::{Measured, prepare};
+
 use super::CLIENTS;
-use crate::{
-    crew::Crew,
-    run::{Measured, prepare},
-};
+use crate::crew::Crew;
 
 /// Nothing has happened.
 pub(super) async fn empty(crew: &mut Crew) -> Measured {

@@ -1,12 +1,12 @@
 //! To-device messages.
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::{Map, json};
 
 use super::CLIENTS;
 use crate::{
     client::{Client, next_batch},
     crew::Crew,
-    run::{Measured, prepare},
 };
 
 /// One message to each of 100 devices, and the syncs that take and acknowledge them.
@@ -48,13 +48,7 @@ pub(super) async fn hundred_devices(crew: &mut Crew) -> Measured {
         for (n, place) in answers {
             places[n] = place;
         }
-        all.operations += 1;
-        all.times.push(sent.wall + taken.wall);
-        all.wall += sent.wall + taken.wall;
-        all.server += sent.server + taken.server;
-        all.database += sent.database + taken.database;
-        all.memory = taken.memory;
+        all.join(sent.and(taken));
     }
-    all.times.sort_unstable();
-    all
+    all.sorted()
 }

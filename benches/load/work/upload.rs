@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
+use olmstead_benches::run::{Measured, prepare};
 use serde_json::{Value, json};
 
 use super::CLIENTS;
@@ -9,7 +10,6 @@ use crate::{
     client::Client,
     crew::Crew,
     keys::{Device, Identity},
-    run::{Measured, prepare},
 };
 
 /// New devices, ten of a user.

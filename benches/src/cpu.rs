@@ -7,7 +7,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The trees below these processes.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Processes(Vec<u32>);
+pub struct Processes(Vec<u32>);
 
 struct Stat {
     parent: u32,
@@ -16,16 +16,15 @@ struct Stat {
 }
 
 impl Processes {
-    pub(crate) fn new(roots: &[u32]) -> Self {
+    /// The trees below these.
+    #[must_use]
+    pub fn new(roots: &[u32]) -> Self {
         Self(roots.to_vec())
     }
 
-    pub(crate) fn is_known(&self) -> bool {
-        !self.0.is_empty()
-    }
-
     /// CPU seconds since the processes began.
-    pub(crate) fn cpu(&self) -> f64 {
+    #[must_use]
+    pub fn cpu(&self) -> f64 {
         let ticks: u64 = self.tree().into_values().map(|stat| stat.ticks).sum();
         // Exact: there are fewer than 2^52 ticks.
         #[allow(clippy::cast_precision_loss)]
@@ -34,7 +33,8 @@ impl Processes {
     }
 
     /// Memory in MiB that is theirs alone, or their share of what they share.
-    pub(crate) fn memory(&self) -> f64 {
+    #[must_use]
+    pub fn memory(&self) -> f64 {
         let kib: u64 = self.tree().into_keys().filter_map(proportional).sum();
         #[allow(clippy::cast_precision_loss)]
         let kib = kib as f64;

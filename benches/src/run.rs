@@ -7,35 +7,70 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::cpu::Processes;
+use olmstead_benches::cpu::Processes;
 
 /// What a workload took.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Measured {
+pub struct Measured {
     /// How often it was done.
-    pub(crate) operations: usize,
+    pub operations: usize,
     /// How long each took, shortest first.
-    pub(crate) times: Vec<Duration>,
+    pub times: Vec<Duration>,
     /// From the first to the last.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
     /// CPU seconds of the server.
-    pub(crate) server: f64,
+    pub server: f64,
     /// CPU seconds of the database.
-    pub(crate) database: f64,
+    pub database: f64,
     /// Memory of the server at the end, MiB.
-    pub(crate) memory: f64,
+    pub memory: f64,
+}
+
+impl Measured {
+    /// Takes in another measure of the same work.
+    pub fn join(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.times.extend(other.times);
+        self.wall += other.wall;
+        self.server += other.server;
+        self.database += other.database;
+        self.memory = other.memory;
+    }
+
+    /// This and what followed it, taken as one operation.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        let wall = self.wall + next.wall;
+        Self {
+            operations: 1,
+            times: vec![wall],
+            wall,
+            server: self.server + next.server,
+            database: self.database + next.database,
+            memory: next.memory,
+        }
+    }
+
+    /// With the shortest time first, after [`Measured::join`].
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.times.sort_unstable();
+        self
+    }
 }
 
 /// Whose CPU time is measured.
 #[derive(Debug, Clone)]
-pub(crate) struct Meter {
-    pub(crate) server: Processes,
-    pub(crate) database: Processes,
+pub struct Meter {
+    /// The server, or this program where it is the server.
+    pub server: Processes,
+    /// The database, if that is another program.
+    pub database: Processes,
 }
 
 impl Meter {
     /// Does `operation` with each of `items`, at most `clients` at once.
-    pub(crate) async fn measure<T, F: Future>(
+    pub async fn measure<T, F: Future>(
         &self,
         clients: usize,
         items: impl IntoIterator<Item = T>,
@@ -66,9 +101,6 @@ impl Meter {
 }
 
 /// Does something with each item, some at once, unmeasured.
-pub(crate) async fn prepare<T, F: Future>(
-    items: impl IntoIterator<Item = T>,
-    operation: impl Fn(T) -> F,
-) -> Vec<F::Output> {
+pub async fn prepare<T, F: Future>(items: impl IntoIterator<Item = T>, operation: impl Fn(T) -> F) -> Vec<F::Output> {
     stream::iter(items.into_iter().map(operation)).buffered(8).collect().await
 }

@@ -4,16 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Collects sentences; clones collect into one list.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Violations(Arc<Mutex<Vec<String>>>);
+pub struct Violations(Arc<Mutex<Vec<String>>>);
 
 impl Violations {
     /// Notes one.
-    pub(crate) fn add(&self, sentence: String) {
+    pub fn add(&self, sentence: String) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sentence);
     }
 
     /// All so far.
-    pub(crate) fn all(&self) -> Vec<String> {
+    #[must_use]
+    pub fn all(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

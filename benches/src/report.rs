@@ -6,40 +6,57 @@ use serde_json::{Value, json};
 
 use crate::{check::Violations, run::Measured};
 
+/// One line of a report.
+#[derive(Debug)]
+struct Row {
+    work: &'static str,
+    /// How large the world was, where that is varied.
+    size: Option<usize>,
+    measured: Measured,
+}
+
 /// What was measured so far.
-pub(crate) struct Report {
+#[derive(Debug)]
+pub struct Report {
     name: String,
-    rows: Vec<(&'static str, Measured)>,
+    rows: Vec<Row>,
     violations: Vec<String>,
 }
 
 impl Report {
-    pub(crate) fn new(name: &str) -> Self {
+    /// An empty one.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
         Self { name: name.to_owned(), rows: Vec::new(), violations: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, name: &'static str, measured: Measured) {
-        self.rows.push((name, measured));
+    /// Adds a line.
+    pub fn add(&mut self, work: &'static str, size: Option<usize>, measured: Measured) {
+        self.rows.push(Row { work, size, measured });
     }
 
-    pub(crate) fn finish(&mut self, violations: &Violations) {
+    /// Takes in what was answered wrongly.
+    pub fn finish(&mut self, violations: &Violations) {
         self.violations = violations.all();
     }
 
     /// Whether nothing was answered that must not be.
-    pub(crate) fn is_right(&self) -> bool {
+    #[must_use]
+    pub fn is_right(&self) -> bool {
         self.violations.is_empty()
     }
 
     /// For people.
-    pub(crate) fn table(&self) -> String {
+    #[must_use]
+    pub fn table(&self) -> String {
         let mut text = format!(
-            "{:<32}{:>8}{:>10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>9}\n",
-            self.name, "ops", "ops/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms/op", "of that DB", "MiB"
+            "{:<32}{:>8}{:>8}{:>10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>9}\n",
+            self.name, "size", "ops", "ops/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms/op", "of that DB", "MiB"
         );
-        for (name, measured) in &self.rows {
+        for Row { work, size, measured } in &self.rows {
+            let size = size.map(|size| size.to_string()).unwrap_or_default();
             text.push_str(&format!(
-                "{name:<32}{:>8}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{:>11.3}{:>11.3}{:>9.0}\n",
+                "{work:<32}{size:>8}{:>8}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{:>11.3}{:>11.3}{:>9.0}\n",
                 measured.operations,
                 measured.rate(),
                 milliseconds(measured.at(50)),
@@ -57,13 +74,15 @@ impl Report {
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    #[must_use]
+    pub fn json(&self) -> Value {
         let rows: Vec<Value> = self
             .rows
             .iter()
-            .map(|(name, measured)| {
+            .map(|Row { work, size, measured }| {
                 json!({
-                    "work": name,
+                    "work": work,
+                    "size": size,
                     "operations": measured.operations,
                     "per_second": measured.rate(),
                     "p50_ms": milliseconds(measured.at(50)),
