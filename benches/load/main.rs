@@ -9,14 +9,13 @@
 #![allow(clippy::panic)]
 
 mod client;
-mod compare;
 mod crew;
 mod keys;
 mod work;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use olmstead_benches::report::Report;
 
 use crate::crew::Crew;
@@ -24,24 +23,6 @@ use crate::crew::Crew;
 /// Loads a homeserver over HTTP and measures what that costs.
 #[derive(Debug, Parser)]
 #[command(name = "olmstead-load")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Loads a server.
-    Run(Options),
-    /// Shows runs side by side, the last one as what the others are compared with.
-    Compare {
-        /// What `run --json` wrote.
-        runs: Vec<PathBuf>,
-    },
-}
-
-/// How a server is loaded.
-#[derive(Debug, Parser)]
 pub(crate) struct Options {
     /// The server's base URL. Registration must be open (`m.login.dummy`), and limits off.
     #[arg(long)]
@@ -67,11 +48,7 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Run(options) => run(&options),
-        Command::Compare { runs } => compare::run(&runs).map(|()| true),
-    };
-    match done {
+    match run(&Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -44,10 +44,14 @@ cargo xtask <command>
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
                               (--check: fails if that is not up to date)
-  bench [ARGS]                the benchmarks of the engines; ARGS go to `cargo bench`
-  bench --http [--engine NAME] [--peer synapse] [--url URL] [--quick] [--only WORK]
-                              load over HTTP, on each engine or the server at URL; CPU time, latency and memory
-                              side by side, and Synapse's with `--peer synapse`
+  bench [--quick] [--engine NAME] [--only WORK] [--sizes N,N] [--seed N]
+                              the engines side by side, in worlds of several sizes
+  bench --http [--quick] [--engine NAME] [--only WORK] [--peer synapse] [--url URL]
+                              load over HTTP, on each engine or the server at URL; CPU time, latency and memory,
+                              and Synapse's beside them with `--peer synapse`
+                              both print a table, write a page with plots, keep the figures with `--save NAME`
+                              and hold them against kept ones with `--compare NAME`
+  bench --bench NAME          one of the benchmarks in benches/benches
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 

@@ -1,16 +1,17 @@
 //! `bench --http`: a load of real clients' requests on each engine, and on another homeserver beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use olmstead_postgres_cluster::{Cluster, Options};
+use olmstead_postgres_cluster::Cluster;
 
 use crate::Failure;
 use crate::args::{Args, split_option};
 use crate::engines::Engine;
-use crate::process::{build_release, check, command, describe, release_binary};
+use crate::process::{check, command, describe, release_binary};
 use crate::server::{Data, Scratch, Server};
-use crate::setup::{self, Needs};
 
+use super::durable_cluster;
+use super::report::{self, Report};
 use super::synapse::Synapse;
 
 const LOAD: &str = "olmstead-load";
@@ -22,6 +23,7 @@ struct Plan {
     /// A server that runs already; no other is started then.
     url: Option<String>,
     synapse: bool,
+    report: Report,
     /// Arguments of the load itself.
     load: Vec<String>,
 }
@@ -34,6 +36,8 @@ impl Plan {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--url", inline) => plan.url = Some(args.value(name, inline)?),
                 (name @ "--only", inline) => plan.load.extend([name.to_owned(), args.value(name, inline)?]),
+                (name @ "--save", inline) => plan.report.save = Some(args.value(name, inline)?),
+                (name @ "--compare", inline) => plan.report.compare = Some(args.value(name, inline)?),
                 ("--quick", None) => plan.load.push(arg),
                 (name @ "--peer", inline) => match args.value(name, inline)?.as_str() {
                     "synapse" => plan.synapse = true,
@@ -59,7 +63,7 @@ impl Plan {
     ) -> Result<PathBuf, Failure> {
         let json = scratch.path().join(format!("{name}.json"));
         let mut load = command(release_binary(LOAD));
-        load.args(["run", "--url", url, "--name", name]).arg("--json").arg(&json).args(&self.load);
+        load.args(["--url", url, "--name", name]).arg("--json").arg(&json).args(&self.load);
         for (option, process) in [("--server-pid", server), ("--database-pid", database)] {
             load.args(process.map(|process| format!("{option}={process}")));
         }
@@ -96,28 +100,16 @@ impl Plan {
     }
 }
 
-/// PostgreSQL with its log synced, as a server in use has it.
-pub(super) fn durable_cluster() -> Result<Cluster, Failure> {
-    Cluster::start(&Options { durable: true, ..Options::default() }).map_err(|e| e.to_string())
-}
-
 /// Loads every engine, or the server at `--url`, and prints them side by side.
 ///
 /// # Errors
 /// If something does not build or start, or a server answered what it must not.
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.url.is_none(), false))?;
-    let mut build = build_release(&["olmstead", LOAD])?;
-    println!("$ {}", describe(&build));
-    check(&mut build)?;
+    super::build(&["olmstead", LOAD, report::PROGRAM])?;
     let scratch = Scratch::new("bench")?;
     let runs = plan.run(&scratch)?;
-    compare(&runs)
-}
-
-fn compare(runs: &[PathBuf]) -> Result<(), Failure> {
-    check(command(release_binary(LOAD)).arg("compare").args(runs.iter().map(Path::new)))
+    plan.report.show("http", &runs)
 }
 
 #[cfg(test)]
@@ -130,7 +122,7 @@ mod tests {
         assert_eq!(parse(&[]).map(|plan| plan.engines), Ok(Engine::ALL.to_vec()));
         let plan = parse(&["--peer", "synapse", "--quick", "--only=claim", "--engine=rocksdb"]);
         let load = ["--quick", "--only", "claim"].map(str::to_owned).to_vec();
-        assert_eq!(plan, Ok(Plan { engines: vec![Engine::RocksDb], url: None, synapse: true, load }));
+        assert_eq!(plan, Ok(Plan { engines: vec![Engine::RocksDb], synapse: true, load, ..Plan::default() }));
         assert!(parse(&["--peer", "nothing"]).is_err());
         assert!(parse(&["--fast"]).is_err());
     }
