@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 
-use olmstead_benches::cpu::Processes;
+use crate::cpu::Processes;
 
 /// What a workload took.
 #[derive(Debug, Clone, Default)]
