@@ -3,6 +3,7 @@
 //! repository, so that it compiles in seconds.
 
 mod args;
+mod bench;
 mod clients;
 mod engines;
 mod env;
@@ -43,7 +44,14 @@ cargo xtask <command>
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
                               (--check: fails if that is not up to date)
-  bench [ARGS]                the benchmarks; ARGS go to `cargo bench`
+  bench [--quick] [--engine NAME] [--only WORK] [--sizes N,N] [--seed N]
+                              the engines side by side, in worlds of several sizes
+  bench --http [--quick] [--engine NAME] [--only WORK] [--peer synapse] [--url URL]
+                              load over HTTP, on each engine or the server at URL; CPU time, latency and memory,
+                              and Synapse's beside them with `--peer synapse`
+                              both print a table, write a page with plots, keep the figures with `--save NAME`
+                              and hold them against kept ones with `--compare NAME`
+  bench --bench NAME          one of the benchmarks in benches/benches
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -76,16 +84,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
             tidy::run()
         }
         Some("requirements") => requirements::run(args),
-        Some("bench") => {
-            setup::run(setup::Needs::build())?;
-            // The profile and the packages of all other builds, so that nothing is compiled again.
-            let mut cargo = process::cargo(["bench", "--workspace", "--profile", "dev"])?;
-            let rest = args.rest();
-            if !rest.iter().any(|arg| arg.starts_with("--bench")) {
-                cargo.args(["--bench", "*"]);
-            }
-            process::check(cargo.args(engines::FEATURES).args(rest))
-        }
+        Some("bench") => bench::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))

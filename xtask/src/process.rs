@@ -52,7 +52,36 @@ pub(crate) fn cargo<'a>(args: impl IntoIterator<Item = &'a str>) -> Result<Comma
 pub(crate) fn build_olmstead(release: bool) -> Result<Command, Failure> {
     let mut cargo = cargo(["build", "--workspace", "--bin", "olmstead"])?;
     cargo.args(UNIFY).args(FEATURES).args(release.then_some("--release"));
+    if release {
+        reuse_rocksdb(&mut cargo);
+    }
     Ok(cargo)
+}
+
+/// The command that builds these binaries as they are used, with all engines.
+///
+/// # Errors
+/// If the target directory cannot be made.
+pub(crate) fn build_release(binaries: &[&str]) -> Result<Command, Failure> {
+    let mut cargo = cargo(["build", "--workspace", "--release"])?;
+    for binary in binaries {
+        cargo.args(["--bin", binary]);
+    }
+    cargo.args(UNIFY).args(FEATURES);
+    reuse_rocksdb(&mut cargo);
+    Ok(cargo)
+}
+
+/// Where [`build_release`] puts a binary.
+pub(crate) fn release_binary(name: &str) -> std::path::PathBuf {
+    target_dir().join("release").join(name)
+}
+
+/// RocksDB is optimised in every profile, so a release takes the one that was compiled for tests.
+fn reuse_rocksdb(cargo: &mut Command) {
+    if let Some(built) = built_rocksdb(false).filter(|_| built_rocksdb(true).is_none()) {
+        cargo.env("ROCKSDB_LIB_DIR", built).env("ROCKSDB_STATIC", "1");
+    }
 }
 
 /// Where [`build_olmstead`] puts the binary.
@@ -62,13 +91,15 @@ pub(crate) fn olmstead_binary(release: bool) -> std::path::PathBuf {
 
 /// Whether RocksDB has been compiled in this target directory already.
 pub(crate) fn rocksdb_is_built(release: bool) -> bool {
+    built_rocksdb(release).is_some()
+}
+
+/// The directory of the compiled RocksDB.
+fn built_rocksdb(release: bool) -> Option<std::path::PathBuf> {
     let build = target_dir().join(if release { "release" } else { "debug" }).join("build");
-    std::fs::read_dir(build).is_ok_and(|entries| {
-        entries.flatten().any(|entry| {
-            entry.file_name().to_string_lossy().starts_with("librocksdb-sys-")
-                && entry.path().join("out/librocksdb.a").is_file()
-        })
-    })
+    let entries = std::fs::read_dir(build).ok()?.flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("librocksdb-sys-"));
+    ours.map(|entry| entry.path().join("out")).find(|out| out.join("librocksdb.a").is_file())
 }
 
 /// The command as one would type it.
@@ -114,6 +145,11 @@ impl Running {
     pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
         let child = command.spawn().map_err(|e| format!("cannot run `{}`: {e}", describe(command)))?;
         Ok(Self(child))
+    }
+
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.0.id()
     }
 
     /// Its exit status if it has ended.

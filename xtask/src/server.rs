@@ -88,6 +88,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.running.process()
+    }
+
     /// Whether `GET path` answers 200.
     pub(crate) fn answers(&self, path: &str) -> bool {
         let ask = || -> std::io::Result<bool> {
@@ -135,7 +140,10 @@ impl Server {
 }
 
 /// A port that was free a moment ago.
-fn free_address() -> Result<SocketAddr, Failure> {
+///
+/// # Errors
+/// If there is none.
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|e| format!("no free port: {e}"))

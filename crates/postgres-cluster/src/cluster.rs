@@ -130,6 +130,12 @@ impl Cluster {
         self.tcp.then(|| format!("postgres://{SUPERUSER}@127.0.0.1:{}/{database}", self.port))
     }
 
+    /// The number of the server's first process, the parent of all others; `None` while it does not run.
+    pub fn process(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        text.lines().next()?.trim().parse().ok()
+    }
+
     /// Stops the server and starts it again, with the same URLs.
     ///
     /// # Errors

@@ -39,6 +39,11 @@ impl Database {
         &self.url
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn execute(&self, statement: &str, what: &str) -> Result<(), ClusterError> {
         let path = self.binaries.path("psql");
         let mut psql = program(&path, None);

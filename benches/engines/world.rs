@@ -1,0 +1,195 @@
+//! A store with users, devices, keys and rooms in it, that grows from one size to the next.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use olmstead_benches::{
+    cpu::Processes,
+    run::{Meter, prepare},
+};
+use olmstead_domain::json::RawJson;
+use olmstead_storage::{
+    SharedStorage,
+    accounts::Account,
+    devices::{DeviceRef, NewSession},
+    keys::{ClaimWant, KeysUpload, UploadOutcome},
+};
+use ruma::OwnedUserId;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+use crate::{
+    Options,
+    engine::Engine,
+    rooms::{Room, Writer},
+};
+
+pub(crate) const SERVER: &str = "bench.example";
+pub(crate) const ALGORITHM: &str = "signed_curve25519";
+
+/// The largest room of a world.
+const MOST_MEMBERS: usize = 10_000;
+/// Members of every other room.
+const FEW_MEMBERS: usize = 10;
+
+/// Numbers that follow from a seed (SplitMix64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A byte below `end`.
+    pub(crate) fn byte(&mut self, end: u8) -> u8 {
+        u8::try_from(self.number() % u64::from(end)).unwrap_or_default()
+    }
+}
+
+/// What is measured, and on what.
+pub(crate) struct World {
+    pub(crate) storage: SharedStorage,
+    pub(crate) meter: Meter,
+    pub(crate) users: Vec<DeviceRef>,
+    pub(crate) writer: Writer,
+    /// The room of as many as there are, at most 10,000.
+    pub(crate) large: Mutex<Room>,
+    /// A room of ten, out of many.
+    pub(crate) small: Mutex<Room>,
+    /// A user who is in every room.
+    pub(crate) busy: DeviceRef,
+    pub(crate) rooms: usize,
+    names: AtomicU64,
+    _directory: TempDir,
+}
+
+impl World {
+    /// A world of so many users in a fresh store; `number` tells its names from those of other worlds in one database.
+    pub(crate) async fn new(options: &Options, number: usize, size: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let engine: Engine = options.engine;
+        let storage = engine.open(&directory, options.url.as_deref()).await;
+        let meter =
+            Meter { server: Processes::new(&[std::process::id()]), database: Processes::new(&options.database_pid) };
+        let names = AtomicU64::new(u64::try_from(number).unwrap_or_default() << 40);
+        let users = prepare(0..size, |_| device(&storage, &names)).await;
+        prepare(users.iter(), |user| stock(&storage, &names, user, 5)).await;
+        let busy = device(&storage, &names).await;
+        let ids: Vec<OwnedUserId> = users.iter().map(|user| user.user_id.clone()).collect();
+        let mut random = Random(options.seed.wrapping_add(u64::try_from(number).unwrap_or_default() << 32));
+        let writer = Writer::new();
+        let mut rooms = Vec::new();
+        for members in ids.chunks(FEW_MEMBERS) {
+            let mut all = members.to_vec();
+            all.push(busy.user_id.clone());
+            rooms.push(writer.room(&storage, &mut random, &all).await);
+        }
+        let large = writer.room(&storage, &mut random, &ids[..size.min(MOST_MEMBERS)]).await;
+        let count = rooms.len() + 1;
+        let small = rooms.remove(0);
+        Self {
+            storage,
+            meter,
+            users,
+            writer,
+            large: Mutex::new(large),
+            small: Mutex::new(small),
+            busy,
+            rooms: count,
+            names,
+            _directory: directory,
+        }
+    }
+
+    pub(crate) async fn close(self) {
+        self.storage.close().await.unwrap();
+    }
+
+    /// A number that nothing else has.
+    pub(crate) fn next(&self) -> u64 {
+        self.names.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new user with a device that has no keys.
+    pub(crate) async fn device(&self) -> DeviceRef {
+        device(&self.storage, &self.names).await
+    }
+
+    /// Identity keys, a fallback key and so many one-time keys for a device.
+    pub(crate) async fn stock(&self, device: &DeviceRef, keys: usize) {
+        stock(&self.storage, &self.names, device, keys).await;
+    }
+
+    /// An upload of one-time keys alone.
+    pub(crate) fn keys(&self, count: usize) -> KeysUpload {
+        upload(&self.names, count)
+    }
+
+    /// New identity keys.
+    pub(crate) fn identity(&self, device: &DeviceRef) -> KeysUpload {
+        KeysUpload { device_keys: Some(identity(device, self.next())), ..upload(&self.names, 0) }
+    }
+}
+
+/// The wish for a key of a device.
+pub(crate) fn want(device: &DeviceRef) -> ClaimWant {
+    let DeviceRef { user_id, device_id, .. } = device.clone();
+    ClaimWant { user_id, device_id, algorithm: ALGORITHM.to_owned() }
+}
+
+async fn device(storage: &SharedStorage, names: &AtomicU64) -> DeviceRef {
+    let number = names.fetch_add(1, Ordering::Relaxed);
+    let user_id = OwnedUserId::try_from(format!("@u{number}:{SERVER}")).unwrap();
+    let mut access = [0; 32];
+    access[..8].copy_from_slice(&number.to_be_bytes());
+    let account = Account {
+        user_id: user_id.clone(),
+        password_hash: None,
+        guest: false,
+        admin: false,
+        deactivated: false,
+        locked: false,
+        suspended: false,
+        created_at: 0,
+    };
+    let session = NewSession {
+        device_id: "DEVICE".into(),
+        initial_display_name: None,
+        access,
+        access_expires_at: None,
+        refresh: None,
+        now: 0,
+    };
+    assert!(storage.create_account(account, Some(session)).await.unwrap(), "the user is new");
+    storage.device(&user_id, "DEVICE".into()).await.unwrap().unwrap().id
+}
+
+async fn stock(storage: &SharedStorage, names: &AtomicU64, device: &DeviceRef, keys: usize) {
+    let mut all = upload(names, keys);
+    all.device_keys = Some(identity(device, names.fetch_add(1, Ordering::Relaxed)));
+    all.fallback_keys = upload(names, 1).one_time_keys;
+    match storage.upload_keys(device, all).await.unwrap() {
+        UploadOutcome::Stored { .. } => {}
+        other => panic!("an upload: {other:?}"),
+    }
+}
+
+fn upload(names: &AtomicU64, count: usize) -> KeysUpload {
+    let keys = (0..count).map(|_| {
+        let id = names.fetch_add(1, Ordering::Relaxed);
+        let key = format!(r#"{{"key":"{id:043}","signatures":{{"@a:{SERVER}":{{"ed25519:DEVICE":"{id:086}"}}}}}}"#);
+        (format!("{ALGORITHM}:{id:011}"), RawJson::from_text(key).unwrap())
+    });
+    KeysUpload { one_time_keys: keys.collect(), pool_limit: 1_000_000, claimed_memory: 10_000, ..KeysUpload::default() }
+}
+
+fn identity(device: &DeviceRef, number: u64) -> RawJson {
+    let (user, id) = (&device.user_id, &device.device_id);
+    let text = format!(
+        r#"{{"user_id":"{user}","device_id":"{id}","algorithms":["m.olm.v1.curve25519-aes-sha2","m.megolm.v1.aes-sha2"],"keys":{{"curve25519:{id}":"{number:043}","ed25519:{id}":"{number:043}"}},"signatures":{{"{user}":{{"ed25519:{id}":"{number:086}"}}}}}}"#
+    );
+    RawJson::from_text(text).unwrap()
+}

@@ -1,1 +1,0 @@
-//! Measurements of Olmstead. Run them with `cargo xtask bench`; the workloads are in `benches/`.

@@ -1,0 +1,121 @@
+//! Requests of one device.
+
+use std::time::Duration;
+
+use reqwest::{Client as Http, Method};
+use serde_json::{Value, json};
+
+/// A logged-in device.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: Http,
+    base: String,
+    pub(crate) user_id: String,
+    pub(crate) device_id: String,
+    token: String,
+}
+
+/// One segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$'()*,;:@".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+const PASSWORD: &str = "a fine password, 7";
+
+impl Client {
+    /// Registers a user with a first device.
+    pub(crate) async fn register(http: &Http, base: &str, name: &str) -> Self {
+        let body = json!({"username": name, "password": PASSWORD, "device_id": "FIRST",
+            "auth": {"type": "m.login.dummy"}});
+        let nobody = Self {
+            http: http.clone(),
+            base: base.to_owned(),
+            user_id: String::new(),
+            device_id: String::new(),
+            token: String::new(),
+        };
+        let mut answer = nobody.request(Method::POST, "/register", Some(&body)).await;
+        if answer.0 == 401 {
+            let mut body = body;
+            body["auth"]["session"] = answer.1["session"].clone();
+            answer = nobody.request(Method::POST, "/register", Some(&body)).await;
+        }
+        nobody.logged_in(&answer)
+    }
+
+    /// Another device of the user.
+    pub(crate) async fn login(&self, device_id: &str) -> Self {
+        let body = json!({"type": "m.login.password", "password": PASSWORD, "device_id": device_id,
+            "identifier": {"type": "m.id.user", "user": self.user_id}});
+        let answer = self.request(Method::POST, "/login", Some(&body)).await;
+        self.logged_in(&answer)
+    }
+
+    fn logged_in(&self, (status, answer): &(u16, Value)) -> Self {
+        let text = |name: &str| answer[name].as_str().map(str::to_owned);
+        match (text("user_id"), text("device_id"), text("access_token")) {
+            (Some(user_id), Some(device_id), Some(token)) => Self { user_id, device_id, token, ..self.clone() },
+            _ => panic!("no login: {status} {answer}"),
+        }
+    }
+
+    /// Any request; the status and the body.
+    pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let url = format!("{}/_matrix/client/v3{path}", self.base);
+        let mut request = self.http.request(method.clone(), url).timeout(Duration::from_secs(120));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    async fn done(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        match self.request(method.clone(), path, body).await {
+            (200, answer) => answer,
+            (status, answer) => panic!("{method} {path}: {status} {answer}"),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.done(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        self.done(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Value {
+        self.done(Method::PUT, path, Some(body)).await
+    }
+
+    /// A sync that does not wait.
+    pub(crate) async fn sync(&self, since: Option<&str>) -> Value {
+        match since {
+            Some(since) => self.get(&format!("/sync?timeout=0&since={}", segment(since))).await,
+            None => self.get("/sync?timeout=0").await,
+        }
+    }
+
+    /// The token of a sync from now on.
+    pub(crate) async fn place(&self, since: Option<&str>) -> String {
+        next_batch(&self.sync(since).await)
+    }
+}
+
+pub(crate) fn next_batch(sync: &Value) -> String {
+    sync["next_batch"].as_str().unwrap_or_else(|| panic!("no next_batch: {sync}")).to_owned()
+}

@@ -1,0 +1,106 @@
+//! Doing one thing many times with so many clients at once, and measuring it.
+
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::cpu::Processes;
+
+/// What a workload took.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// How often it was done.
+    pub operations: usize,
+    /// How long each took, shortest first.
+    pub times: Vec<Duration>,
+    /// From the first to the last.
+    pub wall: Duration,
+    /// CPU seconds of the server.
+    pub server: f64,
+    /// CPU seconds of the database.
+    pub database: f64,
+    /// Memory of the server at the end, MiB.
+    pub memory: f64,
+}
+
+impl Measured {
+    /// Takes in another measure of the same work.
+    pub fn join(&mut self, other: Self) {
+        self.operations += other.operations;
+        self.times.extend(other.times);
+        self.wall += other.wall;
+        self.server += other.server;
+        self.database += other.database;
+        self.memory = other.memory;
+    }
+
+    /// This and what followed it, taken as one operation.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        let wall = self.wall + next.wall;
+        Self {
+            operations: 1,
+            times: vec![wall],
+            wall,
+            server: self.server + next.server,
+            database: self.database + next.database,
+            memory: next.memory,
+        }
+    }
+
+    /// With the shortest time first, after [`Measured::join`].
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.times.sort_unstable();
+        self
+    }
+}
+
+/// Whose CPU time is measured.
+#[derive(Debug, Clone)]
+pub struct Meter {
+    /// The server, or this program where it is the server.
+    pub server: Processes,
+    /// The database, if that is another program.
+    pub database: Processes,
+}
+
+impl Meter {
+    /// Does `operation` with each of `items`, at most `clients` at once.
+    pub async fn measure<T, F: Future>(
+        &self,
+        clients: usize,
+        items: impl IntoIterator<Item = T>,
+        operation: impl Fn(T) -> F,
+    ) -> (Measured, Vec<F::Output>) {
+        let before = (self.server.cpu(), self.database.cpu());
+        let began = Instant::now();
+        let done: Vec<(Duration, F::Output)> = stream::iter(items)
+            .map(|item| {
+                let operation = operation(item);
+                async {
+                    let began = Instant::now();
+                    let output = operation.await;
+                    (began.elapsed(), output)
+                }
+            })
+            .buffer_unordered(clients)
+            .collect()
+            .await;
+        let wall = began.elapsed();
+        let (server, database) = (self.server.cpu() - before.0, self.database.cpu() - before.1);
+        let (mut times, outputs): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+        times.sort_unstable();
+        let measured =
+            Measured { operations: times.len(), times, wall, server, database, memory: self.server.memory() };
+        (measured, outputs)
+    }
+}
+
+/// Does something with each item, some at once, unmeasured.
+pub async fn prepare<T, F: Future>(items: impl IntoIterator<Item = T>, operation: impl Fn(T) -> F) -> Vec<F::Output> {
+    stream::iter(items.into_iter().map(operation)).buffered(8).collect().await
+}
