@@ -62,11 +62,11 @@ async fn main() -> ExitCode {
     }
     report.finish(&Violations::default());
     print!("seed {}\n{}", options.seed, report.table());
-    if let Some(path) = &options.json {
-        if let Err(error) = std::fs::write(path, report.json().to_string()) {
-            eprintln!("cannot write {}: {error}", path.display());
-            return ExitCode::FAILURE;
-        }
+    if let Some(path) = &options.json
+        && let Err(error) = std::fs::write(path, report.json().to_string())
+    {
+        eprintln!("cannot write {}: {error}", path.display());
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
