@@ -59,7 +59,8 @@ impl Writer {
             alias: None,
             invite: Vec::new(),
             is_direct: false,
-            now: 1,
+            // The id of a room is the hash of its first event, so no two may be alike.
+            now: random.number() >> 24,
         };
         let id = room_id_from_random(&std::array::from_fn(|_| random.byte(52)), self.key.server_name()).unwrap();
         let built = build_room(room.version, &room.templates().unwrap(), id, &self.key).unwrap();

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     rooms::Room,
-    world::{World, want},
+    world::{KEYS, World, want},
 };
 
 /// How many commands are made at once, where a workload says nothing else.
@@ -78,7 +78,9 @@ async fn claim_one(world: &World) -> Measured {
 
 async fn claim_many(world: &World) -> Measured {
     let wants: Vec<_> = world.users.iter().map(|user| [want(user)]).collect();
-    world.meter.measure(CLIENTS, 0..2_000, |n| world.storage.claim_keys(&wants[n * 97 % wants.len()])).await.0
+    // No more than there are keys.
+    let times = (world.users.len() * KEYS).min(2_000);
+    world.meter.measure(CLIENTS, 0..times, |n| world.storage.claim_keys(&wants[n % wants.len()])).await.0
 }
 
 async fn claim_hundred(world: &World) -> Measured {

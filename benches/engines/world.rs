@@ -26,6 +26,8 @@ use crate::{
 pub(crate) const SERVER: &str = "bench.example";
 pub(crate) const ALGORITHM: &str = "signed_curve25519";
 
+/// One-time keys of every user.
+pub(crate) const KEYS: usize = 5;
 /// The largest room of a world.
 const MOST_MEMBERS: usize = 10_000;
 /// Members of every other room.
@@ -76,7 +78,7 @@ impl World {
             Meter { server: Processes::new(&[std::process::id()]), database: Processes::new(&options.database_pid) };
         let names = AtomicU64::new(u64::try_from(number).unwrap_or_default() << 40);
         let users = prepare(0..size, |_| device(&storage, &names)).await;
-        prepare(users.iter(), |user| stock(&storage, &names, user, 5)).await;
+        prepare(users.iter(), |user| stock(&storage, &names, user, KEYS)).await;
         let busy = device(&storage, &names).await;
         let ids: Vec<OwnedUserId> = users.iter().map(|user| user.user_id.clone()).collect();
         let mut random = Random(options.seed.wrapping_add(u64::try_from(number).unwrap_or_default() << 32));
