@@ -39,14 +39,14 @@ use self::{
 };
 use crate::{
     Context, Result, ServiceError,
-    sync::{presence, start::Start},
+    sync::{presence, read_facts, start::Start},
 };
 
 /// Answers a request with the JSON of the body, waiting for news if there are none and the client asks to.
 ///
 /// # Errors
 /// `InvalidParam` for a request beyond the bounds, `UnknownPos` for a `pos` that was not given out on the connection or is
-/// forgotten, `UnknownToken` if the device is gone.
+/// forgotten, `UnknownToken` if the device is gone, `UserLocked` if the account is locked.
 pub async fn sync(cx: &Context, device: &DeviceRef, request: Request) -> Result<Vec<u8>> {
     let asked = Asked::read(request, &device.user_id)?;
     let connection = Connection::open(cx, device, &asked.connection, asked.pos).await?;
@@ -185,8 +185,7 @@ async fn facts(
         inbox_from: place.inbox.inbox_from,
         inbox_limit: asked.to_device.as_ref().map_or(0, |to_device| to_device.limit),
     };
-    // A device that was deleted while its request was on the way.
-    cx.storage.sync_facts(&query).await?.ok_or(ServiceError::UnknownToken { soft_logout: false })
+    read_facts(cx, &query).await
 }
 
 /// Whether a `pos` cannot have come from this store as it is now: it is of another epoch, or of a future that a restore has

@@ -29,7 +29,10 @@ use olmstead_domain::{
     filter::Filter,
     position::{Position, SyncToken},
 };
-use olmstead_storage::{devices::DeviceRef, sync::SyncQuery};
+use olmstead_storage::{
+    devices::DeviceRef,
+    sync::{SyncFacts, SyncQuery},
+};
 use tokio::time::Instant;
 
 pub(crate) use self::{
@@ -191,11 +194,19 @@ async fn read(
     Ok(Step { body, has_news })
 }
 
-async fn facts(cx: &Context, device: &DeviceRef, start: &Start) -> Result<olmstead_storage::sync::SyncFacts> {
+async fn facts(cx: &Context, device: &DeviceRef, start: &Start) -> Result<SyncFacts> {
     let query =
         SyncQuery { device: device.clone(), since: start.since, inbox_from: start.inbox_from, inbox_limit: INBOX_PAGE };
-    // The device may be deleted, and the account locked, while a request is on its way or waits.
-    match cx.storage.sync_facts(&query).await? {
+    read_facts(cx, &query).await
+}
+
+/// What any kind of sync begins with, each time that it looks.
+///
+/// # Errors
+/// `UnknownToken` and `UserLocked`: the device may be deleted, and the account locked, while a request is on its way or
+/// waits.
+pub(crate) async fn read_facts(cx: &Context, query: &SyncQuery) -> Result<SyncFacts> {
+    match cx.storage.sync_facts(query).await? {
         None => Err(ServiceError::UnknownToken { soft_logout: false }),
         Some(facts) if facts.locked => Err(ServiceError::UserLocked),
         Some(facts) => Ok(facts),

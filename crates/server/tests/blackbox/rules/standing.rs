@@ -1,5 +1,7 @@
 //! Accounts that are locked or suspended, and guests.
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use super::endpoints;
 use crate::harness::{
     Client, Server, at, deadline,
     keys::{CrossSigning, DeviceKeys, claim, count, device_keys},
-    segment, timeline, to_device,
+    segment, timeline, to_device, within,
 };
 
 fn password_login(of: &Client) -> Value {
@@ -117,6 +119,26 @@ async fn a_lock_ends_a_sync_that_waits() {
     admin.lock(&alice, true).await;
     let error = waiting.await.unwrap().error(401, "M_USER_LOCKED");
     assert_eq!(error["soft_logout"], true);
+}
+
+/// GEN-15: so is a sliding sync.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_ends_a_sliding_sync_that_waits() {
+    let server = Server::shared().await;
+    let admin = server.admin().await;
+    let alice = server.user("alice").await;
+    let mut sync = alice.sliding(json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 1}}}));
+    sync.now().await;
+    sync.now().await;
+    let waiting = tokio::spawn(async move { sync.ask(Duration::from_secs(300)).await });
+    // It is on its way before these are answered.
+    for _ in 0..20 {
+        alice.get("/account/whoami").await.ok();
+    }
+    assert!(!waiting.is_finished());
+    admin.lock(&alice, true).await;
+    let answer = within("the lock is told", deadline(), waiting).await.unwrap();
+    assert_eq!(answer.error(401, "M_USER_LOCKED")["soft_logout"], true);
 }
 
 /// GEN-16: a suspended account goes on reading, verifying and saving its keys.
