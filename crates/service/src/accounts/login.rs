@@ -29,22 +29,18 @@ pub enum Proof {
 pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<NewLogin> {
     let (issued, session) = tokens::begin(cx, wishes)?;
     let device_id = session.device_id.clone();
-    let user_id = match proof {
-        Proof::Password { user, password } => {
-            let user_id = by_password(cx, &user, password).await?;
-            check_standing(cx, &user_id).await?;
-            user_id
-        }
-        Proof::Token(token) => {
-            // Whatever would refuse the login is looked for first: the token is good for one.
-            let user_id = login_token::owner(cx, &token).await?;
-            check_standing(cx, &user_id).await?;
-            if keys::of_user(cx, &user_id).await?.collide_with_device(&device_id) {
-                return Err(is_cross_signing_key());
-            }
-            login_token::redeem(cx, &token).await?
-        }
+    let (user_id, token) = match proof {
+        Proof::Password { user, password } => (by_password(cx, &user, password).await?, None),
+        Proof::Token(token) => (login_token::owner(cx, &token).await?, Some(token)),
     };
+    check_standing(cx, &user_id).await?;
+    if let Some(token) = token {
+        // Whatever else would refuse the login is looked for first: the token is good for one.
+        if keys::of_user(cx, &user_id).await?.collide_with_device(&device_id) {
+            return Err(is_cross_signing_key());
+        }
+        login_token::redeem(cx, &token).await?;
+    }
     match cx.storage.login(&user_id, session).await? {
         LoginOutcome::LoggedIn { .. } => Ok(NewLogin { user_id, device_id, tokens: issued }),
         LoginOutcome::IdIsCrossSigningKey => Err(is_cross_signing_key()),
