@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use olmstead_storage::{
     Accounts, Result, StorageError,
     accounts::{Account, StandingChange},
-    devices::{LoginOutcome, NewSession},
+    devices::{DeviceSelection, LoginOutcome, NewSession},
 };
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use sqlx::PgConnection;
@@ -114,7 +114,10 @@ async fn set_password(
     match (set > 0, logout_others) {
         (false, _) => Ok(None),
         (true, false) => Ok(Some(Vec::new())),
-        (true, true) => delete(command, user_id, Taken::AllBut(keep)).await.map(Some),
+        (true, true) => {
+            let selection = keep.cloned().map_or(DeviceSelection::All, DeviceSelection::AllBut);
+            delete(command, user_id, Taken::Selected(&selection)).await.map(Some)
+        }
     }
 }
 
@@ -129,7 +132,7 @@ async fn deactivate(command: &mut Command, user_id: &UserId, erase: bool) -> Don
     if ended == 0 {
         return Ok(false);
     }
-    delete(command, user_id, Taken::Everything).await?;
+    delete(command, user_id, Taken::Selected(&DeviceSelection::All)).await?;
     let cross_signing = sqlx::query("DELETE FROM cross_signing WHERE user_id = $1")
         .bind(user_id.as_str())
         .execute(command.sql())

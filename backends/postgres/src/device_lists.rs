@@ -48,12 +48,8 @@ pub(crate) async fn own_changes(
 /// Which devices a deletion takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Taken<'a> {
-    /// What a user selects.
+    /// These, be they dehydrated or not.
     Selected(&'a DeviceSelection),
-    /// All but one.
-    AllBut(Option<&'a OwnedDeviceId>),
-    /// All.
-    Everything,
     /// The dehydrated one.
     Dehydrated,
 }
@@ -64,8 +60,7 @@ pub(crate) async fn delete(command: &mut Command, user_id: &UserId, taken: Taken
     let (ids, but, ordinary): (Option<Vec<String>>, Option<&OwnedDeviceId>, bool) = match taken {
         Taken::Selected(DeviceSelection::These(ids)) => (Some(stored_all(ids)), None, true),
         Taken::Selected(DeviceSelection::AllBut(kept)) => (None, Some(kept), true),
-        Taken::AllBut(kept) => (None, kept, true),
-        Taken::Selected(DeviceSelection::All) | Taken::Everything => (None, None, true),
+        Taken::Selected(DeviceSelection::All) => (None, None, true),
         Taken::Dehydrated => (None, None, false),
     };
     // The row of the device goes first: it waits for those who are writing something of it, and whoever comes later
