@@ -46,22 +46,8 @@ impl Writer {
     /// A public encrypted room that these users joined; the first made it.
     pub(crate) async fn room(&self, storage: &SharedStorage, random: &mut Random, members: &[OwnedUserId]) -> Room {
         let creator = &members[0];
-        let room = NewRoom {
-            version: RoomVersion::DEFAULT,
-            creator: creator.clone(),
-            profile: Profile::default(),
-            preset: Preset::Public,
-            creation_content: None,
-            power_level_content_override: None,
-            initial_state: Vec::new(),
-            name: None,
-            topic: None,
-            alias: None,
-            invite: Vec::new(),
-            is_direct: false,
-            // The id of a room is the hash of its first event, so no two may be alike.
-            now: random.number() >> 24,
-        };
+        // The id of a room is the hash of its first event, so no two may be alike.
+        let room = NewRoom::new(RoomVersion::DEFAULT, creator.clone(), Preset::Public, random.number() >> 24);
         let id = room_id_from_random(&std::array::from_fn(|_| random.byte(52)), self.key.server_name()).unwrap();
         let built = build_room(room.version, &room.templates().unwrap(), id, &self.key).unwrap();
         let last = built.events.last().unwrap();

@@ -147,16 +147,7 @@ async fn device(storage: &SharedStorage, names: &AtomicU64) -> DeviceRef {
     let user_id = OwnedUserId::try_from(format!("@u{number}:{SERVER}")).unwrap();
     let mut access = [0; 32];
     access[..8].copy_from_slice(&number.to_be_bytes());
-    let account = Account {
-        user_id: user_id.clone(),
-        password_hash: None,
-        guest: false,
-        admin: false,
-        deactivated: false,
-        locked: false,
-        suspended: false,
-        created_at: 0,
-    };
+    let account = Account::new(user_id.clone(), None, 0);
     let session = NewSession {
         device_id: "DEVICE".into(),
         initial_display_name: None,

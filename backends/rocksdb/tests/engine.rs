@@ -44,16 +44,7 @@ fn user(name: &str) -> OwnedUserId {
 }
 
 fn account(name: &str) -> Account {
-    Account {
-        user_id: user(name),
-        password_hash: None,
-        guest: false,
-        admin: false,
-        deactivated: false,
-        locked: false,
-        suspended: false,
-        created_at: 0,
-    }
+    Account::new(user(name), None, 0)
 }
 
 fn session(device: &str, token: u8) -> NewSession {

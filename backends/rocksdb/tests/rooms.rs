@@ -112,16 +112,7 @@ impl Fixture {
     }
 
     async fn device(&self, user_id: OwnedUserId) -> DeviceRef {
-        let account = Account {
-            user_id: user_id.clone(),
-            password_hash: None,
-            guest: false,
-            admin: false,
-            deactivated: false,
-            locked: false,
-            suspended: false,
-            created_at: 0,
-        };
+        let account = Account::new(user_id.clone(), None, 0);
         let session = NewSession {
             device_id: "DEVICE".into(),
             initial_display_name: None,

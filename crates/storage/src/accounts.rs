@@ -27,6 +27,23 @@ pub struct Account {
     pub created_at: u64,
 }
 
+impl Account {
+    /// An ordinary account in good standing.
+    #[must_use]
+    pub const fn new(user_id: OwnedUserId, password_hash: Option<String>, created_at: u64) -> Self {
+        Self {
+            user_id,
+            password_hash,
+            guest: false,
+            admin: false,
+            deactivated: false,
+            locked: false,
+            suspended: false,
+            created_at,
+        }
+    }
+}
+
 /// Standing of an account that an operator sets; `None` leaves a flag as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StandingChange {

@@ -55,16 +55,7 @@ fn alice() -> OwnedUserId {
 }
 
 async fn device(store: &PostgresStore, device_id: &str) -> DeviceRef {
-    let account = Account {
-        user_id: alice(),
-        password_hash: None,
-        guest: false,
-        admin: false,
-        deactivated: false,
-        locked: false,
-        suspended: false,
-        created_at: 0,
-    };
+    let account = Account::new(alice(), None, 0);
     store.create_account(account, None).await.unwrap();
     let session = NewSession {
         device_id: device_id.into(),

@@ -61,16 +61,7 @@ pub(crate) fn token() -> TokenHash {
 
 /// An account with a password.
 pub(crate) fn account(user_id: &UserId) -> Account {
-    Account {
-        user_id: user_id.to_owned(),
-        password_hash: Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$first".to_owned()),
-        guest: false,
-        admin: false,
-        deactivated: false,
-        locked: false,
-        suspended: false,
-        created_at: 1_000,
-    }
+    Account::new(user_id.to_owned(), Some("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$first".to_owned()), 1_000)
 }
 
 /// A session for a device, with new tokens.

@@ -137,21 +137,11 @@ pub(crate) fn membership_of(pdu: &Pdu) -> Membership {
 /// The events of a new public room, not stored yet.
 pub(crate) fn new_room(creator: &UserId, version: RoomVersion) -> Vec<Pdu> {
     let room = NewRoom {
-        version,
-        creator: creator.to_owned(),
-        profile: Profile::default(),
-        preset: Preset::Public,
-        creation_content: None,
         power_level_content_override: Some(
             super::raw(json!({ "users_default": 50, "state_default": 0, "events": {} })).as_raw().to_owned(),
         ),
-        initial_state: Vec::new(),
         name: Some(format!("room {}", unique())),
-        topic: None,
-        alias: None,
-        invite: Vec::new(),
-        is_direct: false,
-        now: now(),
+        ..NewRoom::new(version, creator.to_owned(), Preset::Public, now())
     };
     // Each byte makes one of 52 letters.
     let mut random = [0; 18];

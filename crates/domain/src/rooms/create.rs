@@ -99,6 +99,26 @@ pub struct CreatedRoom {
 }
 
 impl NewRoom {
+    /// A room that nothing more is asked of than what its preset says.
+    #[must_use]
+    pub fn new(version: RoomVersion, creator: OwnedUserId, preset: Preset, now: u64) -> Self {
+        Self {
+            version,
+            creator,
+            profile: Profile::default(),
+            preset,
+            creation_content: None,
+            power_level_content_override: None,
+            initial_state: Vec::new(),
+            name: None,
+            topic: None,
+            alias: None,
+            invite: Vec::new(),
+            is_direct: false,
+            now,
+        }
+    }
+
     /// The events of the new room, in the order the client-server API fixes.
     ///
     /// # Errors

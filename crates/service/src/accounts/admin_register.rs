@@ -2,10 +2,11 @@
 //! test suites use.
 
 use hmac::{Hmac, Mac as _};
+use olmstead_storage::accounts::Account;
 use serde::Deserialize;
 use sha1::Sha1;
 
-use super::{DeviceWishes, NewLogin, passwords, register, tokens, usernames};
+use super::{DeviceWishes, NewLogin, passwords, tokens, usernames};
 use crate::{Context, Refusal, Result, ServiceError, profile, push_rules};
 
 /// The kind of short-lived value.
@@ -64,7 +65,7 @@ pub async fn create(cx: &Context, wish: AdminRegistration) -> Result<NewLogin> {
     let hash = passwords::hash(cx, wish.password).await?;
     let (issued, session) = tokens::begin(cx, &DeviceWishes::default())?;
     let device_id = session.device_id.clone();
-    let mut account = register::account(cx, user_id.clone(), Some(hash));
+    let mut account = Account::new(user_id.clone(), Some(hash), cx.now());
     account.admin = wish.admin;
     if !cx.storage.create_account(account, Some(session)).await? {
         return Err(usernames::in_use());

@@ -85,7 +85,7 @@ pub async fn register(cx: &Context, wish: Registration, body: &RawJson) -> Resul
     let hash = passwords::hash(cx, password).await?;
     let (issued, session) = begun;
     let inhibit = wish.inhibit_login.unwrap_or(false);
-    let make = |user_id: OwnedUserId| account(cx, user_id, Some(hash.clone()));
+    let make = |user_id: OwnedUserId| Account::new(user_id, Some(hash.clone()), cx.now());
     let user_id = match wanted {
         Some(user_id) => {
             let first = (!inhibit).then(|| session.clone());
@@ -112,7 +112,7 @@ pub async fn register_guest(cx: &Context, device_name: Option<String>) -> Result
     }
     let wishes = DeviceWishes { initial_display_name: device_name, ..DeviceWishes::default() };
     let (issued, session) = tokens::begin(cx, &wishes)?;
-    let make = |user_id| Account { guest: true, ..account(cx, user_id, None) };
+    let make = |user_id| Account { guest: true, ..Account::new(user_id, None, cx.now()) };
     let user_id = create_with_random_name(cx, "guest-", make, Some(session.clone())).await?;
     push_rules::set_up(cx, &user_id).await?;
     let login = NewLogin { user_id: user_id.clone(), device_id: session.device_id, tokens: issued };
@@ -140,20 +140,6 @@ pub fn token_is_valid(cx: &Context, token: &str) -> Result<bool> {
         RegistrationMode::Open => Ok(false),
         // Hashes are compared, so the time tells nothing of the token.
         RegistrationMode::Token(valid) => Ok(tokens::hash(valid) == tokens::hash(token)),
-    }
-}
-
-/// An ordinary account in good standing.
-pub(crate) fn account(cx: &Context, user_id: OwnedUserId, password_hash: Option<String>) -> Account {
-    Account {
-        user_id,
-        password_hash,
-        guest: false,
-        admin: false,
-        deactivated: false,
-        locked: false,
-        suspended: false,
-        created_at: cx.now(),
     }
 }
 

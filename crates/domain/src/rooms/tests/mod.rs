@@ -46,19 +46,8 @@ pub(crate) fn key() -> ServerKey {
 
 pub(crate) fn request(version: RoomVersion, preset: Preset) -> NewRoom {
     NewRoom {
-        version,
-        creator: user(ALICE),
         profile: Profile { displayname: Some("Alice".into()), avatar_url: None },
-        preset,
-        creation_content: None,
-        power_level_content_override: None,
-        initial_state: Vec::new(),
-        name: None,
-        topic: None,
-        alias: None,
-        invite: Vec::new(),
-        is_direct: false,
-        now: 1_000,
+        ..NewRoom::new(version, user(ALICE), preset, 1_000)
     }
 }
 
