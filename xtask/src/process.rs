@@ -174,6 +174,24 @@ impl Running {
         }
     }
 
+    /// Waits until it serves, which `serves` tells.
+    ///
+    /// # Errors
+    /// If it ends before, or does not serve in time; `name` is said of it.
+    pub(crate) fn wait_until(&mut self, name: &str, limit: Duration, serves: impl Fn() -> bool) -> Result<(), Failure> {
+        let deadline = Instant::now() + limit;
+        while !serves() {
+            if let Some(status) = self.ended() {
+                return Err(format!("{name} ended before it served ({status})"));
+            }
+            if Instant::now() >= deadline {
+                return Err(format!("{name} does not serve after {} s", limit.as_secs()));
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     /// Asks it to end with SIGTERM. Through the shell's own `kill`, which is there where procps is not.
     ///
     /// # Errors

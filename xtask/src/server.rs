@@ -5,13 +5,12 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use olmstead_postgres_cluster::Database;
 
 use crate::Failure;
-use crate::process::{POLL, Running, command};
+use crate::process::{Running, command};
 
 /// For the server to answer its first health check.
 const START: Duration = Duration::from_secs(60);
@@ -78,9 +77,9 @@ impl Server {
             .env("OLMSTEAD_LIMITS__ENABLED", "false")
             .stdout(output)
             .stderr(errors);
-        let mut server = Self { running: Running::start(&mut server)?, address };
-        server.wait_until_healthy()?;
-        Ok(server)
+        let mut running = Running::start(&mut server)?;
+        running.wait_until("the server", START, || answers(address, "/health"))?;
+        Ok(Self { running, address })
     }
 
     /// Its base URL.
@@ -95,15 +94,7 @@ impl Server {
 
     /// Whether `GET path` answers 200.
     pub(crate) fn answers(&self, path: &str) -> bool {
-        let ask = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect_timeout(&self.address, Duration::from_secs(1))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
-            let mut status = [0; 12];
-            stream.read_exact(&mut status)?;
-            Ok(&status == b"HTTP/1.1 200")
-        };
-        ask().unwrap_or(false)
+        answers(self.address, path)
     }
 
     /// Stops it with SIGTERM.
@@ -123,20 +114,18 @@ impl Server {
             Err(format!("the server did not stop cleanly on SIGTERM ({status})"))
         }
     }
+}
 
-    fn wait_until_healthy(&mut self) -> Result<(), Failure> {
-        let deadline = Instant::now() + START;
-        while !self.answers("/health") {
-            if let Some(status) = self.running.ended() {
-                return Err(format!("the server ended before it served ({status})"));
-            }
-            if Instant::now() >= deadline {
-                return Err(format!("the server is not healthy after {} s", START.as_secs()));
-            }
-            thread::sleep(POLL);
-        }
-        Ok(())
-    }
+fn answers(address: SocketAddr, path: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        Ok(&status == b"HTTP/1.1 200")
+    };
+    ask().unwrap_or(false)
 }
 
 /// A port that was free a moment ago.

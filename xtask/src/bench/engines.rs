@@ -32,8 +32,7 @@ impl Plan {
         while let Some(arg) = args.next() {
             match split_option(&arg) {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
-                (name @ "--save", inline) => plan.report.save = Some(args.value(name, inline)?),
-                (name @ "--compare", inline) => plan.report.compare = Some(args.value(name, inline)?),
+                (name, inline) if plan.report.take(name, inline, &mut args)? => {}
                 (name @ ("--only" | "--sizes" | "--seed"), inline) => {
                     plan.rest.extend([name.to_owned(), args.value(name, inline)?]);
                 }

@@ -36,8 +36,7 @@ impl Plan {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--url", inline) => plan.url = Some(args.value(name, inline)?),
                 (name @ "--only", inline) => plan.load.extend([name.to_owned(), args.value(name, inline)?]),
-                (name @ "--save", inline) => plan.report.save = Some(args.value(name, inline)?),
-                (name @ "--compare", inline) => plan.report.compare = Some(args.value(name, inline)?),
+                (name, inline) if plan.report.take(name, inline, &mut args)? => {}
                 ("--quick", None) => plan.load.push(arg),
                 (name @ "--peer", inline) => match args.value(name, inline)?.as_str() {
                     "synapse" => plan.synapse = true,
@@ -92,7 +91,7 @@ impl Plan {
         }
         if self.synapse {
             let cluster = durable_cluster()?;
-            let synapse = Synapse::start(&cluster, &Scratch::new("bench-synapse")?)?;
+            let synapse = Synapse::start(&cluster)?;
             let (process, database) = (Some(synapse.process()), cluster.process());
             runs.push(self.load("synapse", &synapse.url(), process, database, scratch)?);
         }

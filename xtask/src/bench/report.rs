@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::Failure;
+use crate::args::Args;
 use crate::env::target_dir;
 use crate::process::{check, command, release_binary};
 
@@ -20,6 +21,20 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// Takes an option that is about this; whether it was one.
+    ///
+    /// # Errors
+    /// If its value is missing.
+    pub(super) fn take(&mut self, name: &str, inline: Option<&str>, args: &mut Args) -> Result<bool, Failure> {
+        let wanted = match name {
+            "--save" => &mut self.save,
+            "--compare" => &mut self.compare,
+            _ => return Ok(false),
+        };
+        *wanted = Some(args.value(name, inline)?);
+        Ok(true)
+    }
+
     /// Shows the runs and writes the page.
     ///
     /// # Errors

@@ -3,14 +3,13 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use olmstead_postgres_cluster::{Cluster, Database};
 
 use crate::Failure;
 use crate::env::target_dir;
-use crate::process::{POLL, Running, check, command, describe};
+use crate::process::{Running, check, command, describe};
 use crate::server::{Scratch, free_address};
 
 /// For it to make its tables and listen.
@@ -23,8 +22,9 @@ const DRIVER: &str = "psycopg2-binary";
 pub(super) struct Synapse {
     running: Running,
     address: SocketAddr,
-    /// It goes after the server.
+    // What it needs goes after it.
     _database: Database,
+    _scratch: Scratch,
 }
 
 impl Synapse {
@@ -32,7 +32,8 @@ impl Synapse {
     ///
     /// # Errors
     /// If there is no Python, no package, or it does not start.
-    pub(super) fn start(cluster: &Cluster, scratch: &Scratch) -> Result<Self, Failure> {
+    pub(super) fn start(cluster: &Cluster) -> Result<Self, Failure> {
+        let scratch = Scratch::new("bench-synapse")?;
         let python = install()?;
         let database = Database::create(&cluster.url("postgres"), "synapse").map_err(|e| e.to_string())?;
         let address = free_address()?;
@@ -53,9 +54,9 @@ impl Synapse {
         let mut server = command(&python);
         server.args(["-m", "synapse.app.homeserver", "-c"]).arg(&file).current_dir(directory);
         println!("$ {}", describe(&server));
-        let mut synapse = Self { running: Running::start(&mut server)?, address, _database: database };
-        synapse.wait()?;
-        Ok(synapse)
+        let mut running = Running::start(&mut server)?;
+        running.wait_until("Synapse", START, || TcpStream::connect(address).is_ok())?;
+        Ok(Self { running, address, _database: database, _scratch: scratch })
     }
 
     pub(super) fn url(&self) -> String {
@@ -64,20 +65,6 @@ impl Synapse {
 
     pub(super) fn process(&self) -> u32 {
         self.running.process()
-    }
-
-    fn wait(&mut self) -> Result<(), Failure> {
-        let deadline = Instant::now() + START;
-        while TcpStream::connect(self.address).is_err() {
-            if let Some(status) = self.running.ended() {
-                return Err(format!("Synapse ended before it served ({status})"));
-            }
-            if Instant::now() >= deadline {
-                return Err(format!("Synapse does not serve after {} s", START.as_secs()));
-            }
-            thread::sleep(POLL);
-        }
-        Ok(())
     }
 }
 
