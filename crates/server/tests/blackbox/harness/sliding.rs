@@ -1,10 +1,10 @@
 //! Following a connection of sliding sync.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Client, Response, Server, deadline};
+use super::{Client, Response, Server, deadline, sync::found};
 
 /// Where it is.
 pub const SLIDING_SYNC: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
@@ -90,16 +90,9 @@ impl Sliding {
     }
 
     /// Syncs until `check` finds in a response what it looks for.
-    pub async fn until<T>(&mut self, what: &str, mut check: impl FnMut(&Value) -> Option<T>) -> T {
-        let began = Instant::now();
-        let mut last = Value::Null;
-        while let Some(rest) = deadline().checked_sub(began.elapsed()) {
-            last = self.step(rest.min(Duration::from_secs(10))).await;
-            if let Some(found) = check(&last) {
-                return found;
-            }
-        }
-        panic!("{what}: in no sync of {} within {:?}; the last: {last}", self.client.user_id(), deadline());
+    pub async fn until<T>(&mut self, what: &str, check: impl FnMut(&Value) -> Option<T>) -> T {
+        let what = format!("{what} for {}", self.client.user_id());
+        found(&what, async |time| self.step(time).await, check).await
     }
 }
 

@@ -68,16 +68,9 @@ impl Syncing {
     }
 
     /// Syncs until `check` finds in a response what it looks for.
-    pub async fn until<T>(&mut self, what: &str, mut check: impl FnMut(&Value) -> Option<T>) -> T {
-        let began = Instant::now();
-        let mut last = Value::Null;
-        while let Some(rest) = deadline().checked_sub(began.elapsed()) {
-            last = self.step(rest.min(Duration::from_secs(10))).await;
-            if let Some(found) = check(&last) {
-                return found;
-            }
-        }
-        panic!("{what}: not in any sync of {} within {:?}; the last: {last}", self.client.user_id(), deadline());
+    pub async fn until<T>(&mut self, what: &str, check: impl FnMut(&Value) -> Option<T>) -> T {
+        let what = format!("{what} for {}", self.client.user_id());
+        found(&what, async |time| self.step(time).await, check).await
     }
 
     /// Syncs until this to-device type came; its event.
@@ -91,6 +84,23 @@ impl Syncing {
         self.until(&what, |sync| device_lists_changed(sync).iter().any(|other| other == user).then(|| sync.clone()))
             .await
     }
+}
+
+/// Asks, each time for as long as is left, until `check` finds in an answer what it looks for.
+pub(super) async fn found<T>(
+    what: &str,
+    mut ask: impl AsyncFnMut(Duration) -> Value,
+    mut check: impl FnMut(&Value) -> Option<T>,
+) -> T {
+    let began = Instant::now();
+    let mut last = Value::Null;
+    while let Some(rest) = deadline().checked_sub(began.elapsed()) {
+        last = ask(rest.min(Duration::from_secs(10))).await;
+        if let Some(found) = check(&last) {
+            return found;
+        }
+    }
+    panic!("{what}: not in any sync within {:?}; the last: {last}", deadline());
 }
 
 /// The timeline of a joined room, empty if it is not in the response.
