@@ -249,7 +249,7 @@ impl AccountData for RocksStore {
                 None => command.delete(&key)?,
             }
             if field == "displayname" {
-                let name: Option<String> = value.and_then(|value| value.read().ok());
+                let name: Option<String> = value.as_ref().and_then(|value| value.read().ok());
                 make_searchable(command, &user_id, name.as_deref())?;
             }
             Ok(())

@@ -55,8 +55,8 @@ impl Accounts for RocksStore {
             if !account.deactivated {
                 make_searchable(command, &account.user_id, None)?;
             }
-            if let Some(session) = session {
-                let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, &session)? else {
+            if let Some(session) = &session {
+                let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, session)? else {
                     return Err(StorageError::damaged("a user without an account has cross-signing keys"));
                 };
             }
@@ -82,12 +82,12 @@ impl Accounts for RocksStore {
             let key = account_key(&user_id);
             let account = command.get_json::<Account>(&key)?.filter(|account| !account.deactivated);
             let Some(mut account) = account else { return Ok(None) };
-            account.password_hash = Some(password_hash);
+            account.password_hash = Some(password_hash.clone());
             command.put_json(&key, &account)?;
             if !logout_others {
                 return Ok(Some(Vec::new()));
             }
-            let selection = keep.map_or(DeviceSelection::All, DeviceSelection::AllBut);
+            let selection = keep.clone().map_or(DeviceSelection::All, DeviceSelection::AllBut);
             let devices = select(command, &user_id, &selection)?;
             rows::delete_devices(command, &user_id, &devices)?;
             Ok(Some(devices.into_iter().map(|(id, _)| id).collect()))
@@ -123,7 +123,7 @@ impl Accounts for RocksStore {
                     command.delete_prefix(&Key::new(table).text(&user_id))?;
                 }
             }
-            command.change(ChangeKey::User(user_id))?;
+            command.change(ChangeKey::User(user_id.clone()))?;
             Ok(true)
         })
         .await
@@ -139,7 +139,7 @@ impl Accounts for RocksStore {
             account.admin = change.admin.unwrap_or(account.admin);
             command.put_json(&key, &account)?;
             // Waiting syncs read again and meet the new standing.
-            command.change(ChangeKey::User(user_id))?;
+            command.change(ChangeKey::User(user_id.clone()))?;
             Ok(true)
         })
         .await

@@ -13,7 +13,7 @@ use olmstead_storage::{
         BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, UpdateBackupOutcome,
     },
 };
-use ruma::{OwnedRoomId, UserId};
+use ruma::{RoomId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -103,7 +103,7 @@ impl Backups for RocksStore {
             let counter = counter_key(&user_id);
             let version = BackupVersion(command.get_u64(&counter)?.unwrap_or_default()).next();
             command.put_u64(&counter, version.0)?;
-            let info = InfoRow { algorithm, auth_data, count: 0, etag: 0 };
+            let info = InfoRow { algorithm: algorithm.clone(), auth_data: auth_data.clone(), count: 0, etag: 0 };
             command.put_json(&info_key(&user_id, version), &info)?;
             Ok(version)
         })
@@ -136,7 +136,7 @@ impl Backups for RocksStore {
             if info.algorithm != algorithm {
                 return Ok(UpdateBackupOutcome::OtherAlgorithm);
             }
-            info.auth_data = auth_data;
+            info.auth_data = auth_data.clone();
             command.put_json(&key, &info)?;
             Ok(UpdateBackupOutcome::Updated)
         })
@@ -166,8 +166,8 @@ impl Backups for RocksStore {
         version: BackupVersion,
         keys: Vec<BackupKey>,
     ) -> Result<PutBackupOutcome> {
-        let user_id = user_id.to_owned();
-        self.command(Locks::new().backup(&user_id), move |command| {
+        let (user_id, is_long) = (user_id.to_owned(), keys.len() > GROUP);
+        self.command_of(is_long, Locks::new().backup(&user_id), move |command| {
             let mut info = match newest(command, &user_id)? {
                 Some((current, info)) if current == version => info,
                 Some((current, _)) if command.has(&info_key(&user_id, version))? => {
@@ -176,20 +176,20 @@ impl Backups for RocksStore {
                 _ => return Ok(PutBackupOutcome::NotFound),
             };
             // In the order of the rows, and each session once: of two in one command the rule picks, too.
-            let mut best: BTreeMap<(OwnedRoomId, String), KeyBackupData> = BTreeMap::new();
-            for BackupKey { room_id, session_id, data } in keys {
-                match best.entry((room_id, session_id)) {
+            let mut best: BTreeMap<(&RoomId, &str), &KeyBackupData> = BTreeMap::new();
+            for BackupKey { room_id, session_id, data } in &keys {
+                match best.entry((room_id, session_id.as_str())) {
                     std::collections::btree_map::Entry::Vacant(free) => {
                         free.insert(data);
                     }
-                    std::collections::btree_map::Entry::Occupied(mut taken) if replaces(taken.get(), &data) => {
+                    std::collections::btree_map::Entry::Occupied(mut taken) if replaces(taken.get(), data) => {
                         taken.insert(data);
                     }
                     std::collections::btree_map::Entry::Occupied(_) => {}
                 }
             }
             let prefix = keys_prefix(&user_id, version);
-            let best: Vec<(Key, KeyBackupData)> = best
+            let best: Vec<(Key, &KeyBackupData)> = best
                 .into_iter()
                 .map(|((room_id, session_id), data)| (prefix.clone().text(room_id).text(session_id), data))
                 .collect();
@@ -225,7 +225,8 @@ impl Backups for RocksStore {
         selection: BackupSelection<'_>,
     ) -> Result<Option<Vec<BackupKey>>> {
         let (user_id, selected) = (user_id.to_owned(), Selected::from(selection));
-        self.read_view(move |view, _| {
+        let is_long = matches!(selected, Selected::All);
+        self.read_view_of(is_long, move |view, _| {
             if !view.has(&info_key(&user_id, version))? {
                 return Ok(None);
             }

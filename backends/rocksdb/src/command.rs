@@ -33,14 +33,21 @@ pub(crate) struct Command<'a> {
 
 impl<'a> Command<'a> {
     pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self {
-            inner,
-            view: View::now(inner.engine()),
-            batch: WriteBatch::default(),
-            written: HashMap::new(),
-            issued: None,
-            changes: Vec::new(),
-        }
+        Self::on(inner, View::now(inner.engine()))
+    }
+
+    /// A command that must not take long, see [`View::short`].
+    pub(crate) fn short(inner: &'a Inner) -> Self {
+        Self::on(inner, View::now(inner.engine()).short())
+    }
+
+    fn on(inner: &'a Inner, view: View<'a>) -> Self {
+        Self { inner, view, batch: WriteBatch::default(), written: HashMap::new(), issued: None, changes: Vec::new() }
+    }
+
+    /// See [`View::fell_short`].
+    pub(crate) fn fell_short(&self) -> bool {
+        self.view.fell_short()
     }
 
     /// The command's position in the stream; issued when it is first asked for. A command asks only when it is sure to
@@ -49,7 +56,10 @@ impl<'a> Command<'a> {
         if let Some(issued) = &self.issued {
             return Ok(issued.position());
         }
-        let issued = self.inner.issue()?;
+        let issued = match self.inner.issue(!self.view.is_short())? {
+            Some(issued) => issued,
+            None => return self.view.fall_short(),
+        };
         let position = issued.position();
         self.issued = Some(issued);
         Ok(position)
@@ -67,6 +77,7 @@ impl<'a> Command<'a> {
     /// Writes a row.
     pub(crate) fn put(&mut self, key: &Key, value: impl Into<Vec<u8>>) -> Result<()> {
         let value = value.into();
+        self.view.spend(value.len())?;
         self.batch.put_cf(self.inner.engine().family(key.family())?, key, &value);
         self.written.insert(key.as_bytes().to_vec(), Some(value));
         Ok(())
@@ -91,6 +102,7 @@ impl<'a> Command<'a> {
 
     /// Writes a large row that this command does not read again, without keeping a copy.
     pub(crate) fn put_blob(&mut self, key: &Key, value: &[u8]) -> Result<()> {
+        self.view.spend(value.len())?;
         self.batch.put_cf(self.inner.engine().family(key.family())?, key, value);
         self.written.remove(key.as_bytes());
         Ok(())
@@ -98,6 +110,7 @@ impl<'a> Command<'a> {
 
     /// Deletes a row, there or not.
     pub(crate) fn delete(&mut self, key: &Key) -> Result<()> {
+        self.view.spend(0)?;
         self.batch.delete_cf(self.inner.engine().family(key.family())?, key);
         self.written.insert(key.as_bytes().to_vec(), None);
         Ok(())
@@ -156,28 +169,46 @@ impl<'a> Command<'a> {
         Key::new(Table::Meta).text(name)
     }
 
-    /// Writes the batch; what is returned is to be waited for after the locks are given back.
-    pub(crate) fn commit(mut self) -> Result<Option<Durable>> {
+    /// Writes the batch; what is returned is to be waited for after the locks are given back. [`Wrote::TooLong`] only of
+    /// a short command.
+    pub(crate) fn commit(mut self) -> Result<Wrote> {
         if self.batch.is_empty() && self.changes.is_empty() {
-            return Ok(self.inner.wal().settled());
+            return Ok(Wrote::Done(self.inner.wal().settled()));
         }
-        // Kept before the write: if that fails, the position must never be final, as the batch may come back.
-        let position = self.issued.take().map(Issued::keep);
-        write(self.inner, self.batch)?;
-        Ok(Some(self.inner.wal().commit(position, self.changes)))
+        match self.write() {
+            Ok(true) => {
+                let position = self.issued.take().map(Issued::keep);
+                Ok(Wrote::Done(Some(self.inner.wal().commit(position, self.changes))))
+            }
+            Ok(false) => Ok(Wrote::TooLong),
+            Err(error) => {
+                // The batch may come back, so its position must never be final.
+                self.issued.take().map(Issued::keep);
+                Err(error)
+            }
+        }
     }
 
     /// Writes the batch, which need not be durable at once and is told to nobody.
-    pub(crate) fn commit_relaxed(self) -> Result<()> {
-        if self.batch.is_empty() { Ok(()) } else { write(self.inner, self.batch) }
+    pub(crate) fn commit_relaxed(mut self) -> Result<Wrote> {
+        if self.batch.is_empty() || self.write()? { Ok(Wrote::Done(None)) } else { Ok(Wrote::TooLong) }
+    }
+
+    fn write(&mut self) -> Result<bool> {
+        let batch = std::mem::take(&mut self.batch);
+        self.inner.engine().write(batch, self.view.is_short()).inspect_err(|error| {
+            tracing::error!(%error, "a write failed; no further commands are taken");
+            self.inner.wal().fail();
+        })
     }
 }
 
-fn write(inner: &Inner, batch: WriteBatch) -> Result<()> {
-    inner.engine().write(batch).inspect_err(|error| {
-        tracing::error!(%error, "a write failed; no further commands are taken");
-        inner.wal().fail();
-    })
+/// What became of a batch.
+pub(crate) enum Wrote {
+    /// It is written; a wait for the disk, if there is one.
+    Done(Option<Durable>),
+    /// Nothing is written, since that takes longer than a short command may.
+    TooLong,
 }
 
 impl Reads for Command<'_> {

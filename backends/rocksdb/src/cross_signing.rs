@@ -123,7 +123,7 @@ impl CrossSigning for RocksStore {
             for public_key in &public_keys {
                 command.put(&ids.clone().text(public_key), [])?;
             }
-            let new = CrossSigningKeys { revision: old.revision + 1, ..keys };
+            let new = CrossSigningKeys { revision: old.revision + 1, ..keys.clone() };
             command.put_json(&rows::cross_signing_key(&user_id), &new)?;
             if visible {
                 rows::device_list_changed(command, &user_id)?;

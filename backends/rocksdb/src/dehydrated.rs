@@ -58,10 +58,14 @@ impl DehydratedDevices for RocksStore {
             }
             let before: Vec<_> = devices.into_iter().filter(|(_, row)| row.dehydrated).collect();
             rows::delete_devices(command, &user_id, &before)?;
-            let device = create_device(command, &user_id, &device_id, display_name, now, true)?;
-            let row = DehydratedRow { device_id, generation: device.generation, device_data };
+            let device = create_device(command, &user_id, &device_id, display_name.clone(), now, true)?;
+            let row = DehydratedRow {
+                device_id: device_id.clone(),
+                generation: device.generation,
+                device_data: device_data.clone(),
+            };
             command.put_json(&dehydrated_key(&user_id), &row)?;
-            let outcome = upload(command, &device, keys)?;
+            let outcome = upload(command, &device, &keys)?;
             if !matches!(outcome, UploadOutcome::Stored { .. }) {
                 command.discard();
             }
@@ -75,7 +79,7 @@ impl DehydratedDevices for RocksStore {
         self.read(move |view| {
             let row: Option<DehydratedRow> = view.get_json(&dehydrated_key(&user_id))?;
             Ok(row.map(|DehydratedRow { device_id, generation, device_data }| DehydratedDevice {
-                device: DeviceRef { user_id, device_id, generation },
+                device: DeviceRef { user_id: user_id.clone(), device_id, generation },
                 device_data,
             }))
         })

@@ -26,8 +26,11 @@ use crate::{
     rows,
 };
 
+/// The keys of so many users, some kilobytes each, are long work.
+const MANY: usize = 25;
+
 /// Stores an upload of a device that is known to live. Unless it is `Stored`, the command is to be discarded.
-pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: KeysUpload) -> Result<UploadOutcome> {
+pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &KeysUpload) -> Result<UploadOutcome> {
     let mut pools = Pools::read(command, device)?;
     let mut device_list_changed = false;
     if let Some(new) = &upload.device_keys {
@@ -51,14 +54,14 @@ pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: Keys
         }
     }
     let (limit, memory) = (upload.pool_limit, upload.claimed_memory);
-    if let Some(taker) = pools.add(command, device, upload.one_time_keys, limit, memory)? {
+    if let Some(taker) = pools.add(command, device, &upload.one_time_keys, limit, memory)? {
         return Ok(UploadOutcome::OneTimeKeyExists {
             key_name: taker.key_name,
             existing: taker.existing,
             uploaded: taker.uploaded,
         });
     }
-    pools.set_fallbacks(command, device, upload.fallback_keys)?;
+    pools.set_fallbacks(command, device, &upload.fallback_keys)?;
     Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed })
 }
 
@@ -114,7 +117,7 @@ impl Keys for RocksStore {
             if rows::live_device(command, &device)?.is_none() {
                 return Ok(UploadOutcome::DeviceGone);
             }
-            let outcome = upload(command, &device, keys)?;
+            let outcome = upload(command, &device, &keys)?;
             if !matches!(outcome, UploadOutcome::Stored { .. }) {
                 command.discard();
             }
@@ -135,10 +138,11 @@ impl Keys for RocksStore {
             .fold(Locks::new(), |locks, want| locks.user_shared(&want.user_id).pool(&want.user_id, &want.device_id));
         self.command(locks, move |command| {
             let mut claimed = Vec::with_capacity(wants.len());
-            for ClaimWant { user_id, device_id, algorithm } in wants {
-                let Some(row) = rows::device(command, &user_id, &device_id)? else { continue };
-                let device = DeviceRef { user_id, device_id, generation: row.generation };
-                let Some(taken) = pools::take(command, &device, &algorithm)? else { continue };
+            for ClaimWant { user_id, device_id, algorithm } in &wants {
+                let Some(row) = rows::device(command, user_id, device_id)? else { continue };
+                let device =
+                    DeviceRef { user_id: user_id.clone(), device_id: device_id.clone(), generation: row.generation };
+                let Some(taken) = pools::take(command, &device, algorithm)? else { continue };
                 claimed.push(ClaimedKey {
                     user_id: device.user_id,
                     device_id: device.device_id,
@@ -154,7 +158,9 @@ impl Keys for RocksStore {
 
     async fn query_keys(&self, queries: &[KeyQuery], asker: Option<&UserId>) -> Result<Vec<UserKeys>> {
         let (queries, asker) = (queries.to_vec(), asker.map(ToOwned::to_owned));
-        self.read_view(move |view, _| queries.iter().map(|query| user_keys(view, query, asker.as_deref())).collect())
-            .await
+        self.read_view_of(queries.len() > MANY, move |view, _| {
+            queries.iter().map(|query| user_keys(view, query, asker.as_deref())).collect()
+        })
+        .await
     }
 }

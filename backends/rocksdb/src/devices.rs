@@ -203,7 +203,7 @@ impl Devices for RocksStore {
         let (user_id, device_id) = (user_id.to_owned(), device_id.to_owned());
         self.read(move |view| {
             let row = rows::device(view, &user_id, &device_id)?.filter(|row| !row.dehydrated);
-            row.map(|row| shown(view, &user_id, device_id, row)).transpose()
+            row.map(|row| shown(view, &user_id, device_id.clone(), row)).transpose()
         })
         .await
     }
@@ -216,7 +216,7 @@ impl Devices for RocksStore {
             if row.display_name == name {
                 return Ok(true);
             }
-            row.display_name = name;
+            row.display_name.clone_from(&name);
             command.put_json(&rows::device_key(&user_id, &device_id), &row)?;
             if command.has(&rows::identity_key(&user_id, &device_id))? {
                 rows::device_list_changed(command, &user_id)?;
@@ -232,7 +232,7 @@ impl Devices for RocksStore {
             if rows::live_device(command, &device)?.is_none() {
                 return Ok(());
             }
-            command.put_json(&seen_key(&device), &SeenRow { at, ip })
+            command.put_json(&seen_key(&device), &SeenRow { at, ip: ip.clone() })
         })
         .await
     }

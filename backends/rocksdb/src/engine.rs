@@ -36,6 +36,9 @@ impl Default for Options {
     }
 }
 
+/// What reading a value gave.
+pub(crate) type Read = Result<Option<Vec<u8>>, rocksdb::Error>;
+
 /// An open database.
 pub(crate) struct Engine {
     db: DB,
@@ -64,25 +67,32 @@ impl Engine {
         Ok(Self { db })
     }
 
-    /// One value.
-    pub(crate) fn get(&self, key: &Key, options: &ReadOptions) -> Result<Option<Vec<u8>>> {
-        self.db.get_cf_opt(self.family(key.family())?, key, options).map_err(storage_error)
+    /// One value; the inner error is that of reading it.
+    pub(crate) fn get(&self, key: &Key, options: &ReadOptions) -> Result<Read> {
+        Ok(self.db.get_cf_opt(self.family(key.family())?, key, options))
     }
 
     /// Several values of one family, in the order asked.
-    pub(crate) fn get_many(&self, keys: &[Key], options: &ReadOptions) -> Result<Vec<Option<Vec<u8>>>> {
+    pub(crate) fn get_many(&self, keys: &[Key], options: &ReadOptions) -> Result<Vec<Read>> {
         let Some(first) = keys.first() else { return Ok(Vec::new()) };
-        if keys.iter().any(|key| key.family() != first.family()) {
+        if keys.len() == 1 || keys.iter().any(|key| key.family() != first.family()) {
             return keys.iter().map(|key| self.get(key, options)).collect();
         }
         let family = self.family(first.family())?;
         let found = self.db.batched_multi_get_cf_opt(family, keys, false, options);
-        found.into_iter().map(|value| Ok(value.map_err(storage_error)?.map(|value| value.to_vec()))).collect()
+        Ok(found.into_iter().map(|value| Ok(value?.map(|value| value.to_vec()))).collect())
     }
 
-    /// Writes a batch into the log's buffer and the tables in memory: visible at once, not yet durable.
-    pub(crate) fn write(&self, batch: WriteBatch) -> Result<()> {
-        self.db.write(batch).map_err(storage_error)
+    /// Writes a batch into the log's buffer and the tables in memory: visible at once, not yet durable. With `at_once`,
+    /// gives `false` and writes nothing if that has to wait for tables to be written out.
+    pub(crate) fn write(&self, batch: WriteBatch, at_once: bool) -> Result<bool> {
+        let mut options = WriteOptions::default();
+        options.set_no_slowdown(at_once);
+        match self.db.write_opt(batch, &options) {
+            Ok(()) => Ok(true),
+            Err(error) if at_once && error.kind() == ErrorKind::Incomplete => Ok(false),
+            Err(error) => Err(storage_error(error)),
+        }
     }
 
     /// Writes a batch and waits until it is on disk.

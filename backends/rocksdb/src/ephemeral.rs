@@ -203,7 +203,7 @@ impl Ephemeral for RocksStore {
         self.command(lock(Locks::new(), &room_id), move |command| {
             let position = command.position()?;
             command.put_u64(&newest_key(&room_id), position.0)?;
-            receipts.into_iter().try_for_each(|receipt| set_receipt(command, &room_id, receipt))
+            receipts.iter().try_for_each(|receipt| set_receipt(command, &room_id, receipt.clone()))
         })
         .await
     }
@@ -284,19 +284,19 @@ impl Ephemeral for RocksStore {
         let locks = rooms.keys().fold(Locks::new(), |locks, room_id| lock(locks, room_id));
         self.command(locks, move |command| {
             let mut count = 0;
-            for (room_id, users) in rooms {
-                let mut row: TypingRow = command.get_json(&typing_key(&room_id))?.unwrap_or_default();
+            for (room_id, users) in &rooms {
+                let mut row: TypingRow = command.get_json(&typing_key(room_id))?.unwrap_or_default();
                 let before = count;
                 for user_id in users {
                     // Their typing may have gone on or stopped since it was found.
-                    if let Some(end) = row.until.get(&user_id).copied().filter(|end| *end <= now) {
-                        row.until.remove(&user_id);
-                        command.delete(&typing_end_key(end, &room_id, &user_id))?;
+                    if let Some(end) = row.until.get(user_id).copied().filter(|end| *end <= now) {
+                        row.until.remove(user_id);
+                        command.delete(&typing_end_key(end, room_id, user_id))?;
                         count += 1;
                     }
                 }
                 if count > before {
-                    put_typing(command, &room_id, row)?;
+                    put_typing(command, room_id, row)?;
                 }
             }
             Ok(count)
@@ -306,7 +306,7 @@ impl Ephemeral for RocksStore {
 
     async fn set_presence(&self, presence: Presence) -> Result<()> {
         let locks = presence_lock(Locks::new(), &presence.user_id);
-        self.command(locks, move |command| put_presence(command, presence)).await
+        self.command(locks, move |command| put_presence(command, presence.clone())).await
     }
 
     async fn presence(&self, user_id: &UserId) -> Result<Option<Presence>> {
@@ -321,14 +321,15 @@ impl Ephemeral for RocksStore {
     async fn begin_syncing(&self, syncing: Syncing, presence: &str, now: u64) -> Result<()> {
         let presence = presence.to_owned();
         self.command(presence_lock(Locks::new(), &syncing.user_id), move |command| {
-            let Syncing { user_id, until } = syncing;
-            let before: Option<SyncingRow> = command.get_json(&syncing_key(&user_id))?;
+            let Syncing { user_id, until } = &syncing;
+            let before: Option<SyncingRow> = command.get_json(&syncing_key(user_id))?;
             let goes_on = before.as_ref().filter(|before| before.until > now && before.presence == presence);
-            let until = goes_on.map_or(until, |before| before.until.max(until));
+            let until = goes_on.map_or(*until, |before| before.until.max(*until));
             if goes_on.is_none() {
-                turn_presence(command, &user_id, &presence, now)?;
+                turn_presence(command, user_id, &presence, now)?;
             }
-            put_syncing(command, &user_id, before.map(|before| before.until), &SyncingRow { until, presence })
+            let row = SyncingRow { until, presence: presence.clone() };
+            put_syncing(command, user_id, before.map(|before| before.until), &row)
         })
         .await
     }
@@ -337,10 +338,10 @@ impl Ephemeral for RocksStore {
         let users = users.to_vec();
         let locks = users.iter().fold(Locks::new(), |locks, syncing| presence_lock(locks, &syncing.user_id));
         self.relaxed_command(locks, move |command| {
-            for Syncing { user_id, until } in users {
-                let row: Option<SyncingRow> = command.get_json(&syncing_key(&user_id))?;
-                if let Some(row) = row.filter(|row| row.until < until) {
-                    put_syncing(command, &user_id, Some(row.until), &SyncingRow { until, ..row })?;
+            for Syncing { user_id, until } in &users {
+                let row: Option<SyncingRow> = command.get_json(&syncing_key(user_id))?;
+                if let Some(row) = row.filter(|row| row.until < *until) {
+                    put_syncing(command, user_id, Some(row.until), &SyncingRow { until: *until, ..row })?;
                 }
             }
             Ok(())
@@ -357,13 +358,13 @@ impl Ephemeral for RocksStore {
         let locks = ended.iter().fold(Locks::new(), |locks, user_id| presence_lock(locks, user_id));
         self.command(locks, move |command| {
             let mut count = 0;
-            for user_id in ended {
-                let key = syncing_key(&user_id);
+            for user_id in &ended {
+                let key = syncing_key(user_id);
                 // They may have synced since they were found.
                 let Some(row) = command.get_json::<SyncingRow>(&key)?.filter(|row| row.until <= now) else { continue };
                 command.delete(&key)?;
-                command.delete(&syncing_end_key(row.until, &user_id))?;
-                turn_presence(command, &user_id, OFFLINE, now)?;
+                command.delete(&syncing_end_key(row.until, user_id))?;
+                turn_presence(command, user_id, OFFLINE, now)?;
                 count += 1;
             }
             Ok(count)

@@ -19,7 +19,7 @@ impl RocksStore {
                 return Ok((*seed, String::from_utf8(version.to_vec()).map_err(|_| damaged())?));
             }
             command.put(&key, [&fresh.0, fresh.1.as_bytes()].concat())?;
-            Ok(fresh)
+            Ok(fresh.clone())
         })
         .await
     }
@@ -33,7 +33,7 @@ impl RocksStore {
                 return String::from_utf8(kept).map_err(|_| StorageError::damaged("the name of the server"));
             }
             command.put(&key, name.as_bytes())?;
-            Ok(name)
+            Ok(name.clone())
         })
         .await
     }

@@ -21,7 +21,7 @@ fn content_key(media_id: &str) -> Key {
 
 #[async_trait]
 impl Media for RocksStore {
-    async fn put_media(&self, media_id: &str, mut info: MediaInfo, content: Option<Bytes>) -> Result<bool> {
+    async fn put_media(&self, media_id: &str, info: MediaInfo, content: Option<Bytes>) -> Result<bool> {
         let media_id = media_id.to_owned();
         self.command(Locks::new().name("media", &media_id), move |command| {
             let key = info_key(&media_id);
@@ -29,10 +29,10 @@ impl Media for RocksStore {
             if known.is_some_and(|known| known.uploaded) {
                 return Ok(false);
             }
-            info.uploaded = content.is_some();
+            let info = MediaInfo { uploaded: content.is_some(), ..info.clone() };
             command.put_json(&key, &info)?;
-            if let Some(content) = content {
-                command.put_blob(&content_key(&media_id), &content)?;
+            if let Some(content) = &content {
+                command.put_blob(&content_key(&media_id), content)?;
             }
             Ok(true)
         })

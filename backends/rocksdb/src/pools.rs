@@ -142,13 +142,13 @@ impl Pools {
         &mut self,
         command: &mut Command<'_>,
         device: &DeviceRef,
-        keys: Vec<(String, RawJson)>,
+        keys: &[(String, RawJson)],
         limit: usize,
         memory: usize,
     ) -> Result<Option<Taker>> {
         let mut touched = BTreeSet::new();
         for (key_name, key) in keys {
-            let (algorithm, key_id) = key_name.split_once(':').unwrap_or((&key_name, ""));
+            let (algorithm, key_id) = key_name.split_once(':').unwrap_or((key_name, ""));
             let head = self.heads.entry(algorithm.to_owned()).or_default();
             head.memory = memory as u64;
             let id = pool_part(device, ID, algorithm).text(key_id);
@@ -157,9 +157,9 @@ impl Pools {
                 Some(number) if number >= head.first => Some(read_key(command, device, algorithm, number)?.1),
                 _ => None,
             };
-            match admit(unclaimed.as_ref(), known.is_some(), &key) {
+            match admit(unclaimed.as_ref(), known.is_some(), key) {
                 Admit::Store => {
-                    let row = (key_id, &key);
+                    let row = (key_id, key);
                     command.put_json(&pool_part(device, KEY, algorithm).u64(head.next), &row)?;
                     command.put_u64(&id, head.next)?;
                     head.next += 1;
@@ -168,7 +168,7 @@ impl Pools {
                 Admit::AlreadyThere | Admit::AlreadyClaimed => {}
                 Admit::Conflict => {
                     let existing = unclaimed.unwrap_or_else(|| key.clone());
-                    return Ok(Some(Taker { key_name, existing, uploaded: key }));
+                    return Ok(Some(Taker { key_name: key_name.clone(), existing, uploaded: key.clone() }));
                 }
             }
         }
@@ -187,11 +187,11 @@ impl Pools {
         &mut self,
         command: &mut Command<'_>,
         device: &DeviceRef,
-        keys: Vec<(String, RawJson)>,
+        keys: &[(String, RawJson)],
     ) -> Result<()> {
         for (key_name, key) in keys {
-            let (algorithm, key_id) = key_name.split_once(':').unwrap_or((&key_name, ""));
-            match fallback::replace(self.fallbacks.get(algorithm), key_id, &key) {
+            let (algorithm, key_id) = key_name.split_once(':').unwrap_or((key_name, ""));
+            match fallback::replace(self.fallbacks.get(algorithm), key_id, key) {
                 FallbackUpload::Unchanged => {}
                 FallbackUpload::Replace(stored) => {
                     command.put_json(&pool_part(device, FALLBACK, algorithm), &stored)?;

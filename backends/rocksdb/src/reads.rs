@@ -1,8 +1,10 @@
 //! Reading rows, alike in a command and in a view.
 
+use std::cell::Cell;
+
 use olmstead_domain::json::RawJson;
 use olmstead_storage::{Result, StorageError};
-use rocksdb::{DB, DBIteratorWithThreadMode, IteratorMode, ReadOptions, Snapshot};
+use rocksdb::{DB, DBIteratorWithThreadMode, ErrorKind, IteratorMode, ReadOptions, ReadTier, Snapshot};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -64,13 +66,72 @@ impl Span {
 }
 
 /// Rows as they are read: keys for [`Key::parts_after`], and values.
-pub(crate) struct Scan<'a>(Option<DBIteratorWithThreadMode<'a, DB>>);
+pub(crate) struct Scan<'a> {
+    rows: Option<DBIteratorWithThreadMode<'a, DB>>,
+    short: Option<&'a Short>,
+}
 
 impl Iterator for Scan<'_> {
     type Item = Result<(Box<[u8]>, Box<[u8]>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.as_mut()?.next().map(|row| row.map_err(storage_error))
+        let row = self.rows.as_mut()?.next()?;
+        Some(match self.short {
+            Some(short) => short.row(row),
+            None => row.map_err(storage_error),
+        })
+    }
+}
+
+/// Work that must not take long: it finds what it reads in memory, and does not touch much. Otherwise it fails, and says
+/// so here.
+#[derive(Debug)]
+struct Short {
+    /// Bytes that may still be touched.
+    left: Cell<usize>,
+    failed: Cell<bool>,
+}
+
+/// What short work may touch, bytes. Some hundred microseconds.
+const SHORT: usize = 256 << 10;
+/// What a row costs beside its bytes.
+const ROW: usize = 128;
+
+impl Short {
+    const fn new() -> Self {
+        Self { left: Cell::new(SHORT), failed: Cell::new(false) }
+    }
+
+    /// The error that ends the attempt; nobody sees it.
+    fn fail<T>(&self) -> Result<T> {
+        self.failed.set(true);
+        Err(StorageError::Unavailable { message: "this takes longer".to_owned(), source: None })
+    }
+
+    fn spend(&self, bytes: usize) -> Result<()> {
+        match self.left.get().checked_sub(bytes + ROW) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => self.fail(),
+        }
+    }
+
+    fn error<T>(&self, error: rocksdb::Error) -> Result<T> {
+        if error.kind() == ErrorKind::Incomplete { self.fail() } else { Err(storage_error(error)) }
+    }
+
+    fn value(&self, value: Result<Option<Vec<u8>>, rocksdb::Error>) -> Result<Option<Vec<u8>>> {
+        let value = value.or_else(|error| self.error(error))?;
+        self.spend(value.as_ref().map_or(0, Vec::len))?;
+        Ok(value)
+    }
+
+    fn row(&self, row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Result<(Box<[u8]>, Box<[u8]>)> {
+        let row = row.or_else(|error| self.error(error))?;
+        self.spend(row.0.len() + row.1.len())?;
+        Ok(row)
     }
 }
 
@@ -109,48 +170,97 @@ pub(crate) trait Reads {
 /// A view of the database: as of now, row by row, or as of one moment.
 pub(crate) struct View<'a> {
     engine: &'a Engine,
+    /// For single rows.
+    options: ReadOptions,
     snapshot: Option<Snapshot<'a>>,
+    short: Option<Short>,
 }
 
 impl<'a> View<'a> {
     /// Each row as of when it is read.
-    pub(crate) const fn now(engine: &'a Engine) -> Self {
-        Self { engine, snapshot: None }
+    pub(crate) fn now(engine: &'a Engine) -> Self {
+        Self::new(engine, None)
     }
 
     /// All rows as of this moment.
     pub(crate) fn frozen(engine: &'a Engine) -> Self {
-        Self { engine, snapshot: Some(engine.db().snapshot()) }
+        Self::new(engine, Some(engine.db().snapshot()))
     }
 
-    fn options(&self) -> ReadOptions {
+    fn new(engine: &'a Engine, snapshot: Option<Snapshot<'a>>) -> Self {
+        let mut view = Self { engine, options: ReadOptions::default(), snapshot, short: None };
+        view.options = view.fresh_options();
+        view
+    }
+
+    /// Only for what is in memory and not much, see [`Self::fell_short`].
+    pub(crate) fn short(mut self) -> Self {
+        self.short = Some(Short::new());
+        self.options = self.fresh_options();
+        self
+    }
+
+    /// Whether the work is to be done again where it may take longer. What it gave means nothing then.
+    pub(crate) fn fell_short(&self) -> bool {
+        self.short.as_ref().is_some_and(|short| short.failed.get())
+    }
+
+    /// Whether only short work is wanted of it.
+    pub(crate) const fn is_short(&self) -> bool {
+        self.short.is_some()
+    }
+
+    /// Ends short work that met something that takes longer.
+    pub(crate) fn fall_short<T>(&self) -> Result<T> {
+        self.short.as_ref().map_or_else(|| Err(StorageError::damaged("the end of short work")), Short::fail)
+    }
+
+    /// Says that so many bytes are about to be written.
+    pub(crate) fn spend(&self, bytes: usize) -> Result<()> {
+        self.short.as_ref().map_or(Ok(()), |short| short.spend(bytes))
+    }
+
+    fn fresh_options(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         if let Some(snapshot) = &self.snapshot {
             options.set_snapshot(snapshot);
         }
+        if self.short.is_some() {
+            options.set_read_tier(ReadTier::BlockCache);
+        }
         options
+    }
+
+    fn value(&self, value: Result<Option<Vec<u8>>, rocksdb::Error>) -> Result<Option<Vec<u8>>> {
+        match &self.short {
+            Some(short) => short.value(value),
+            None => value.map_err(storage_error),
+        }
     }
 }
 
 impl Reads for View<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>> {
-        self.engine.get(key, &self.options())
+        self.value(self.engine.get(key, &self.options)?)
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.engine.get_many(keys, &self.options())
+        let values = self.engine.get_many(keys, &self.options)?;
+        values.into_iter().map(|value| self.value(value)).collect()
     }
 
     fn scan(&self, span: Span) -> Result<Scan<'_>> {
         if span.from >= span.to {
-            return Ok(Scan(None));
+            return Ok(Scan { rows: None, short: None });
         }
-        let mut options = self.options();
+        let mut options = self.fresh_options();
         options.set_iterate_lower_bound(span.from);
         options.set_iterate_upper_bound(span.to);
         let family = self.engine.family(span.family)?;
         let mode = if span.backward { IteratorMode::End } else { IteratorMode::Start };
-        Ok(Scan(Some(self.engine.db().iterator_cf_opt(family, options, mode))))
+        self.spend(0)?;
+        let rows = self.engine.db().iterator_cf_opt(family, options, mode);
+        Ok(Scan { rows: Some(rows), short: self.short.as_ref() })
     }
 }
 

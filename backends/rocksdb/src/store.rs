@@ -3,15 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use olmstead_domain::position::{Epoch, Position};
-use olmstead_storage::{Result, StorageError};
+use olmstead_storage::{Result, StorageError, changes::Horizon};
 use rocksdb::WriteBatch;
 
 use crate::{
     OpenError, Options,
-    command::Command,
+    command::{Command, Wrote},
     engine::Engine,
     keys::{Family, Key},
-    locks::{LockTable, Locks},
+    locks::{Guard, LockTable, Locks},
     reads::{Reads, Span, View},
     rooms::EventCache,
     stream::{Issued, Stream},
@@ -54,9 +54,9 @@ impl Inner {
         &self.wal
     }
 
-    /// Issues a position.
-    pub(crate) fn issue(&self) -> Result<Issued<'_>> {
-        self.stream.issue(|bound| {
+    /// Issues a position; `None` if that needs the disk, and may not.
+    pub(crate) fn issue(&self, may_wait: bool) -> Result<Option<Issued<'_>>> {
+        self.stream.issue(may_wait, |bound| {
             let mut batch = WriteBatch::default();
             batch.put_cf(self.engine.family(Family::Main)?, Command::meta(RESERVED_KEY), bound.0.to_be_bytes());
             self.engine.write_durable(batch).inspect_err(|_| self.wal.fail())
@@ -79,19 +79,39 @@ impl RocksStore {
         Ok(Arc::new(Self { inner, events: Arc::default() }))
     }
 
-    /// Runs a command on the blocking pool under its locks. It is durable when this returns.
+    /// Runs a command under its locks. It is durable when this returns.
+    ///
+    /// The work may be run twice: first here, which is enough for most commands and spares a change of threads, and again
+    /// on the blocking pool if it met something that is not in memory, is large, or has to wait. The first attempt has
+    /// left nothing then.
     pub(crate) async fn command<T: Send + 'static>(
         &self,
         locks: Locks,
-        work: impl FnOnce(&mut Command<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&mut Command<'_>) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        let (answer, durable) = self
-            .locked(locks, |inner| {
-                let mut command = Command::new(inner);
-                let answer = work(&mut command)?;
-                Ok((answer, command.commit()?))
+        self.command_of(false, locks, work).await
+    }
+
+    /// [`Self::command`], on the blocking pool at once if it is known to be long.
+    pub(crate) async fn command_of<T: Send + 'static>(
+        &self,
+        is_long: bool,
+        locks: Locks,
+        work: impl Fn(&mut Command<'_>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<T> {
+        let guards = self.inner.locks.take(locks).await;
+        let whole = move |mut command: Command<'_>| {
+            let answer = work(&mut command);
+            if command.fell_short() {
+                return Ok(None);
+            }
+            let answer = answer?;
+            Ok(match command.commit()? {
+                Wrote::Done(durable) => Some((answer, durable)),
+                Wrote::TooLong => None,
             })
-            .await?;
+        };
+        let (answer, durable) = self.twice(is_long, guards, whole).await?;
         if let Some(durable) = durable
             && !durable.await.unwrap_or(false)
         {
@@ -100,37 +120,89 @@ impl RocksStore {
         Ok(answer)
     }
 
-    /// Runs a command that need not be durable at once and has no position.
+    /// Runs a command that need not be durable at once and has no position. As for the rest see [`Self::command`].
     pub(crate) async fn relaxed_command(
         &self,
         locks: Locks,
-        work: impl FnOnce(&mut Command<'_>) -> Result<()> + Send + 'static,
+        work: impl Fn(&mut Command<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
-        self.locked(locks, |inner| {
-            let mut command = Command::new(inner);
-            work(&mut command)?;
-            command.commit_relaxed()
+        let guards = self.inner.locks.take(locks).await;
+        let whole = move |mut command: Command<'_>| {
+            let answer = work(&mut command);
+            if command.fell_short() {
+                return Ok(None);
+            }
+            answer?;
+            Ok(match command.commit_relaxed()? {
+                Wrote::Done(_) => Some(()),
+                Wrote::TooLong => None,
+            })
+        };
+        self.twice(false, guards, whole).await
+    }
+
+    /// Does short work here, or all of it on the blocking pool.
+    async fn twice<T: Send + 'static>(
+        &self,
+        is_long: bool,
+        guards: Vec<Guard>,
+        work: impl Fn(Command<'_>) -> Result<Option<T>> + Send + Sync + 'static,
+    ) -> Result<T> {
+        self.inner.wal.check()?;
+        if !is_long && let Some(done) = work(Command::short(&self.inner))? {
+            return Ok(done);
+        }
+        let inner = Arc::clone(&self.inner);
+        blocking(move || {
+            // Moved in, so that the locks are held to the end even if the caller goes away.
+            let _guards = guards;
+            inner.wal.check()?;
+            work(Command::new(&inner))?.ok_or_else(|| StorageError::damaged("a command without an end"))
         })
         .await
     }
 
-    /// Reads, each row as of when it is read.
+    /// Reads, each row as of when it is read. The work may be run twice, as that of a command.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&View<'_>) -> Result<T> + Send + 'static,
+        work: impl Fn(&View<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        {
+            let view = View::now(&self.inner.engine).short();
+            let answer = work(&view);
+            if !view.fell_short() {
+                return answer;
+            }
+        }
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&View::now(&inner.engine))).await
     }
 
-    /// Reads in one consistent view. The horizon given is of the view: all below it is in it.
+    /// Reads in one consistent view. The horizon given is of the view: all below it is in it. The work may be run twice.
     pub(crate) async fn read_view<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&View<'_>, olmstead_storage::changes::Horizon) -> Result<T> + Send + 'static,
+        work: impl Fn(&View<'_>, Horizon) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.read_view_of(false, work).await
+    }
+
+    /// [`Self::read_view`], on the blocking pool at once if it is known to be long.
+    pub(crate) async fn read_view_of<T: Send + 'static>(
+        &self,
+        is_long: bool,
+        work: impl Fn(&View<'_>, Horizon) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if !is_long {
+            // In this order: what is final before the view is made is in the view.
+            let horizon = self.inner.stream.horizon();
+            let view = View::frozen(&self.inner.engine).short();
+            let answer = work(&view, horizon);
+            if !view.fell_short() {
+                return answer;
+            }
+        }
         let inner = Arc::clone(&self.inner);
         blocking(move || {
-            // In this order: what is final before the view is made is in the view.
             let horizon = inner.stream.horizon();
             work(&View::frozen(&inner.engine), horizon)
         })
@@ -148,22 +220,6 @@ impl RocksStore {
 
     pub(crate) fn wal(&self) -> &Wal {
         &self.inner.wal
-    }
-
-    async fn locked<T: Send + 'static>(
-        &self,
-        locks: Locks,
-        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let guards = self.inner.locks.take(locks).await;
-        let inner = Arc::clone(&self.inner);
-        blocking(move || {
-            // Moved in, so that the locks are held to the end even if the caller goes away.
-            let _guards = guards;
-            inner.wal.check()?;
-            work(&inner)
-        })
-        .await
     }
 }
 

@@ -72,9 +72,17 @@ impl Stream {
     }
 
     /// Issues a position. `reserve` is called, seldom, to put a new bound on disk: all positions below it may be issued.
-    pub(crate) fn issue(&self, reserve: impl FnOnce(Position) -> Result<()>) -> Result<Issued<'_>> {
+    /// `None` if it would have to be called and the caller may not wait.
+    pub(crate) fn issue(
+        &self,
+        may_wait: bool,
+        reserve: impl FnOnce(Position) -> Result<()>,
+    ) -> Result<Option<Issued<'_>>> {
         let mut state = self.state.lock();
         if state.next >= state.reserved {
+            if !may_wait {
+                return Ok(None);
+            }
             let bound = state.next.saturating_add(BLOCK);
             reserve(Position(bound))?;
             state.reserved = bound;
@@ -82,7 +90,7 @@ impl Stream {
         let position = state.next;
         state.next += 1;
         state.open.insert(position);
-        Ok(Issued { stream: self, position: Position(position), kept: false })
+        Ok(Some(Issued { stream: self, position: Position(position), kept: false }))
     }
 
     /// Closes positions whose commits are on disk, and moves the horizon.
@@ -204,8 +212,8 @@ mod tests {
     fn the_horizon_waits_for_the_oldest_open_position() {
         let stream = stream();
         assert_eq!(stream.horizon().position, Position(1));
-        let first = stream.issue(|_| Ok(())).unwrap().keep();
-        let second = stream.issue(|_| Ok(())).unwrap().keep();
+        let first = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
+        let second = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
         assert_eq!(stream.horizon().position, first);
         stream.retire([on_disk(second, vec![key("b")])]);
         assert_eq!(stream.horizon().position, first);
@@ -219,8 +227,8 @@ mod tests {
     #[test]
     fn a_command_is_answered_when_the_horizon_has_passed_it() {
         let stream = stream();
-        let first = stream.issue(|_| Ok(())).unwrap().keep();
-        let second = stream.issue(|_| Ok(())).unwrap().keep();
+        let first = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
+        let second = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
         let (done, mut answer) = oneshot::channel();
         stream.retire([Committed { position: second, changes: Vec::new(), done: Some(done) }]);
         assert!(answer.try_recv().is_err(), "an older command is open");
@@ -231,9 +239,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_horizon_that_cannot_move() {
         let stream = stream();
-        let _stuck = stream.issue(|_| Ok(())).unwrap().keep();
+        let _stuck = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
         for abandoned_before in [false, true] {
-            let position = stream.issue(|_| Ok(())).unwrap().keep();
+            let position = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
             let (done, mut answer) = oneshot::channel();
             stream.retire([Committed { position, changes: Vec::new(), done: Some(done) }]);
             if !abandoned_before {
@@ -246,7 +254,7 @@ mod tests {
     #[test]
     fn a_command_that_gives_up_does_not_hold_the_horizon() {
         let stream = stream();
-        let issued = stream.issue(|_| Ok(())).unwrap();
+        let issued = stream.issue(true, |_| Ok(())).unwrap().unwrap();
         let mut hint = stream.hint();
         hint.borrow_and_update();
         drop(issued);
@@ -259,11 +267,11 @@ mod tests {
         let stream = stream();
         let mut bound = Position(1);
         for _ in 0..BLOCK * 2 + 1 {
-            let issued = stream.issue(|position| {
+            let issued = stream.issue(true, |position| {
                 bound = position;
                 Ok(())
             });
-            assert!(issued.unwrap().keep() < bound);
+            assert!(issued.unwrap().unwrap().keep() < bound);
         }
         assert_eq!(bound, Position(1 + 3 * BLOCK));
     }
@@ -271,16 +279,16 @@ mod tests {
     #[test]
     fn a_reservation_that_fails_issues_nothing() {
         let stream = stream();
-        assert!(stream.issue(|_| Err(StorageError::Conflict)).is_err());
+        assert!(stream.issue(true, |_| Err(StorageError::Conflict)).is_err());
         assert_eq!(stream.horizon().position, Position(1));
-        assert_eq!(stream.issue(|_| Ok(())).unwrap().position(), Position(1));
+        assert_eq!(stream.issue(true, |_| Ok(())).unwrap().unwrap().position(), Position(1));
     }
 
     #[test]
     fn what_is_no_longer_remembered_is_everything() {
         let stream = stream();
         for _ in 0..REMEMBERED + 10 {
-            let position = stream.issue(|_| Ok(())).unwrap().keep();
+            let position = stream.issue(true, |_| Ok(())).unwrap().unwrap().keep();
             stream.retire([on_disk(position, vec![key("a")])]);
         }
         let horizon = stream.horizon().position;
