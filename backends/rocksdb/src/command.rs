@@ -32,17 +32,16 @@ pub(crate) struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self::on(inner, View::now(inner.engine()))
-    }
-
-    /// A command that must not take long, see [`View::short`].
-    pub(crate) fn short(inner: &'a Inner) -> Self {
-        Self::on(inner, View::now(inner.engine()).short())
-    }
-
-    fn on(inner: &'a Inner, view: View<'a>) -> Self {
-        Self { inner, view, batch: WriteBatch::default(), written: HashMap::new(), issued: None, changes: Vec::new() }
+    /// A command that did nothing yet. With `short` it must not take long, see [`View::fell_short`].
+    pub(crate) fn new(inner: &'a Inner, short: bool) -> Self {
+        Self {
+            inner,
+            view: View::now(inner.engine(), short),
+            batch: WriteBatch::default(),
+            written: HashMap::new(),
+            issued: None,
+            changes: Vec::new(),
+        }
     }
 
     /// See [`View::fell_short`].
@@ -78,6 +77,7 @@ impl<'a> Command<'a> {
     pub(crate) fn put(&mut self, key: &Key, value: impl Into<Vec<u8>>) -> Result<()> {
         let value = value.into();
         self.view.spend(value.len())?;
+        self.note(key)?;
         self.batch.put_cf(self.inner.engine().family(key.family())?, key, &value);
         self.written.insert(key.as_bytes().to_vec(), Some(value));
         Ok(())
@@ -103,24 +103,40 @@ impl<'a> Command<'a> {
     /// Writes a large row that this command does not read again, without keeping a copy.
     pub(crate) fn put_blob(&mut self, key: &Key, value: &[u8]) -> Result<()> {
         self.view.spend(value.len())?;
+        self.note(key)?;
         self.batch.put_cf(self.inner.engine().family(key.family())?, key, value);
         self.written.remove(key.as_bytes());
+        Ok(())
+    }
+
+    /// A row is about to be written.
+    fn note(&mut self, key: &Key) -> Result<()> {
+        let engine = self.inner.engine();
+        let Some(newest) = engine.newest() else { return Ok(()) };
+        if let Some((log, position)) = key.log_place() {
+            newest.note(log, position);
+        }
+        if key.table().is_kept() {
+            let position = self.position()?;
+            newest.note(key.first_text(), position);
+        }
         Ok(())
     }
 
     /// Deletes a row, there or not.
     pub(crate) fn delete(&mut self, key: &Key) -> Result<()> {
         self.view.spend(0)?;
+        self.note(key)?;
         self.batch.delete_cf(self.inner.engine().family(key.family())?, key);
         self.written.insert(key.as_bytes().to_vec(), None);
         Ok(())
     }
 
     /// Deletes all rows of a span that were there before this command: a few one by one, many by one mark, so the cost is
-    /// bounded. Marks cost later reads, so they are not for what happens often.
+    /// bounded. Marks cost later reads, so they are not for what happens often. Whether there were any.
     ///
     /// Where rows were many, reads of this command go on seeing those it did not write.
-    pub(crate) fn delete_span(&mut self, span: Span) -> Result<()> {
+    pub(crate) fn delete_span(&mut self, span: Span) -> Result<bool> {
         let family = self.inner.engine().family(span.family())?;
         let mut keys = Vec::new();
         for row in self.view.scan(span.clone())?.take(FEW + 1) {
@@ -129,18 +145,19 @@ impl<'a> Command<'a> {
         if keys.len() > FEW {
             self.batch.delete_range_cf(family, span.from(), span.to());
             self.written.retain(|key, _| key.as_slice() < span.from() || key.as_slice() >= span.to());
-            return Ok(());
+            return Ok(true);
         }
+        let any = !keys.is_empty();
         for key in keys {
             self.batch.delete_cf(family, &key);
             self.written.insert(key.into_vec(), None);
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Deletes all rows that begin with these parts, see [`Self::delete_span`].
     pub(crate) fn delete_prefix(&mut self, prefix: &Key) -> Result<()> {
-        self.delete_span(Span::prefix(prefix))
+        self.delete_span(Span::prefix(prefix)).map(drop)
     }
 
     /// Deletes rows one by one, however many, so that reads of this command know; gives their number.

@@ -3,8 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
+use olmstead_domain::position::Position;
 use olmstead_storage::{Result, StorageError};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, ErrorKind, ReadOptions,
@@ -14,6 +16,7 @@ use rocksdb::{
 use crate::{
     OpenError,
     keys::{Family, Key},
+    newest::Newest,
 };
 
 /// How a store is opened.
@@ -42,6 +45,8 @@ pub(crate) type Read = Result<Option<Vec<u8>>, rocksdb::Error>;
 /// An open database.
 pub(crate) struct Engine {
     db: DB,
+    /// Set when the store knows where its positions go on.
+    newest: OnceLock<Newest>,
 }
 
 impl Engine {
@@ -64,7 +69,7 @@ impl Engine {
             ColumnFamilyDescriptor::new(name, options)
         });
         let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
-        Ok(Self { db })
+        Ok(Self { db, newest: OnceLock::new() })
     }
 
     /// One value; the inner error is that of reading it.
@@ -105,6 +110,16 @@ impl Engine {
     /// Brings everything written so far to disk.
     pub(crate) fn flush_log(&self) -> Result<()> {
         self.db.flush_wal(true).map_err(storage_error)
+    }
+
+    /// Begins to remember how far logs reach. All their rows so far are below `start`.
+    pub(crate) fn remember_newest(&self, start: Position) {
+        self.newest.get_or_init(|| Newest::new(start));
+    }
+
+    /// How far logs reach, if that is known.
+    pub(crate) fn newest(&self) -> Option<&Newest> {
+        self.newest.get()
     }
 
     /// RocksDB, for iterators and snapshots.

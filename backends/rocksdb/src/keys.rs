@@ -55,6 +55,11 @@ macro_rules! tables {
                 match self { $(Self::$name => Family::$family,)+ }
             }
 
+            /// Whether what is read of it is kept in memory, by the first part of its keys.
+            pub(crate) const fn is_kept(self) -> bool {
+                matches!(self, Self::Membership | Self::RoomSummary | Self::RoomEphemeral)
+            }
+
             /// All tables, for tests of the format.
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name,)+];
@@ -193,6 +198,10 @@ tables! {
 pub(crate) struct Key {
     table: Table,
     bytes: Vec<u8>,
+    /// Where its first position stands.
+    place: Option<usize>,
+    /// Where its first text ends.
+    first: Option<usize>,
 }
 
 impl Key {
@@ -200,18 +209,19 @@ impl Key {
     pub(crate) fn new(table: Table) -> Self {
         let mut bytes = Vec::with_capacity(64);
         bytes.push(table as u8);
-        Self { table, bytes }
+        Self { table, bytes, place: None, first: None }
     }
 
     /// Adds bytes of any length.
     pub(crate) fn bytes(mut self, part: &[u8]) -> Self {
-        for &byte in part {
-            self.bytes.push(byte);
-            if byte == 0 {
-                self.bytes.push(0xff);
+        for (index, run) in part.split(|byte| *byte == 0).enumerate() {
+            if index > 0 {
+                self.bytes.extend_from_slice(&[0x00, 0xff]);
             }
+            self.bytes.extend_from_slice(run);
         }
         self.bytes.extend_from_slice(&[0x00, 0x01]);
+        self.first.get_or_insert(self.bytes.len());
         self
     }
 
@@ -239,7 +249,8 @@ impl Key {
     }
 
     /// Adds a position.
-    pub(crate) fn position(self, part: Position) -> Self {
+    pub(crate) fn position(mut self, part: Position) -> Self {
+        self.place.get_or_insert(self.bytes.len());
         self.u64(part.0)
     }
 
@@ -274,6 +285,17 @@ impl Key {
             Some((first, rest)) if *first == table as u8 => Ok(Parts { table, rest }),
             _ => Err(damaged(table)),
         }
+    }
+
+    /// What comes before the first position, and that position; `None` for a key without one.
+    pub(crate) fn log_place(&self) -> Option<(&[u8], Position)> {
+        let (before, rest) = self.bytes.split_at_checked(self.place?)?;
+        Some((before, Position(u64::from_be_bytes(*rest.first_chunk()?))))
+    }
+
+    /// Its table and first text.
+    pub(crate) fn first_text(&self) -> &[u8] {
+        self.first.and_then(|end| self.bytes.get(..end)).unwrap_or(&self.bytes)
     }
 
     /// The bytes.

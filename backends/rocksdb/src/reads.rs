@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use olmstead_domain::json::RawJson;
+use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{Result, StorageError};
 use rocksdb::{DB, DBIteratorWithThreadMode, ErrorKind, IteratorMode, ReadOptions, ReadTier, Snapshot};
 use serde::de::DeserializeOwned;
@@ -19,12 +19,14 @@ pub(crate) struct Span {
     from: Vec<u8>,
     to: Vec<u8>,
     backward: bool,
+    /// It begins at this position of the log that has this many bytes before it.
+    log: Option<(usize, Position)>,
 }
 
 impl Span {
     /// All rows of a family. No key begins with `ff`.
     pub(crate) fn all(family: Family) -> Self {
-        Self { family, from: Vec::new(), to: vec![0xff], backward: false }
+        Self { family, from: Vec::new(), to: vec![0xff], backward: false, log: None }
     }
 
     /// The family of the rows.
@@ -34,12 +36,18 @@ impl Span {
 
     /// All rows whose keys begin with these parts.
     pub(crate) fn prefix(prefix: &Key) -> Self {
-        Self { family: prefix.family(), from: prefix.as_bytes().to_vec(), to: prefix.end(), backward: false }
+        let (from, to) = (prefix.as_bytes().to_vec(), prefix.end());
+        Self { family: prefix.family(), from, to, backward: false, log: None }
     }
 
     /// Rows at `from` and after, strictly before `to`, of one table.
     pub(crate) fn between(from: &Key, to: &Key) -> Self {
-        Self { family: from.family(), from: from.as_bytes().to_vec(), to: to.as_bytes().to_vec(), backward: false }
+        let log = match (from.log_place(), to.log_place()) {
+            (Some((log, position)), Some((end, _))) if log == end => Some((log.len(), position)),
+            _ => None,
+        };
+        let (family, from, to) = (from.family(), from.as_bytes().to_vec(), to.as_bytes().to_vec());
+        Self { family, from, to, backward: false, log }
     }
 
     /// Those of the rows whose keys come after all that begin with `prefix`.
@@ -177,27 +185,20 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Each row as of when it is read.
-    pub(crate) fn now(engine: &'a Engine) -> Self {
-        Self::new(engine, None)
+    /// Each row as of when it is read. With `short` only what is in memory and not much, see [`Self::fell_short`].
+    pub(crate) fn now(engine: &'a Engine, short: bool) -> Self {
+        Self::new(engine, None, short)
     }
 
-    /// All rows as of this moment.
-    pub(crate) fn frozen(engine: &'a Engine) -> Self {
-        Self::new(engine, Some(engine.db().snapshot()))
+    /// All rows as of this moment; as for `short` see [`Self::now`].
+    pub(crate) fn frozen(engine: &'a Engine, short: bool) -> Self {
+        Self::new(engine, Some(engine.db().snapshot()), short)
     }
 
-    fn new(engine: &'a Engine, snapshot: Option<Snapshot<'a>>) -> Self {
-        let mut view = Self { engine, options: ReadOptions::default(), snapshot, short: None };
-        view.options = view.fresh_options();
-        view
-    }
-
-    /// Only for what is in memory and not much, see [`Self::fell_short`].
-    pub(crate) fn short(mut self) -> Self {
-        self.short = Some(Short::new());
-        self.options = self.fresh_options();
-        self
+    fn new(engine: &'a Engine, snapshot: Option<Snapshot<'a>>, short: bool) -> Self {
+        let short = short.then(Short::new);
+        let options = read_options(snapshot.as_ref(), short.is_some());
+        Self { engine, options, snapshot, short }
     }
 
     /// Whether the work is to be done again where it may take longer. What it gave means nothing then.
@@ -220,15 +221,16 @@ impl<'a> View<'a> {
         self.short.as_ref().map_or(Ok(()), |short| short.spend(bytes))
     }
 
-    fn fresh_options(&self) -> ReadOptions {
-        let mut options = ReadOptions::default();
-        if let Some(snapshot) = &self.snapshot {
-            options.set_snapshot(snapshot);
-        }
-        if self.short.is_some() {
-            options.set_read_tier(ReadTier::BlockCache);
-        }
-        options
+    /// Whether nothing that begins as the key does was written at a position at or above `as_of`; for tables that are
+    /// kept, see [`Table::is_kept`].
+    pub(crate) fn is_unwritten(&self, key: &Key, as_of: Position) -> bool {
+        self.engine.newest().is_some_and(|newest| !newest.may_reach(key.first_text(), as_of))
+    }
+
+    /// Whether the span begins after the last row of its log.
+    fn is_beyond_all(&self, span: &Span) -> bool {
+        let (Some(newest), Some((length, from))) = (self.engine.newest(), span.log) else { return false };
+        span.from.get(..length).is_some_and(|log| !newest.may_reach(log, from))
     }
 
     fn value(&self, value: Result<Option<Vec<u8>>, rocksdb::Error>) -> Result<Option<Vec<u8>>> {
@@ -237,6 +239,17 @@ impl<'a> View<'a> {
             None => value.map_err(storage_error),
         }
     }
+}
+
+fn read_options(snapshot: Option<&Snapshot<'_>>, short: bool) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    if let Some(snapshot) = snapshot {
+        options.set_snapshot(snapshot);
+    }
+    if short {
+        options.set_read_tier(ReadTier::BlockCache);
+    }
+    options
 }
 
 impl Reads for View<'_> {
@@ -250,10 +263,10 @@ impl Reads for View<'_> {
     }
 
     fn scan(&self, span: Span) -> Result<Scan<'_>> {
-        if span.from >= span.to {
+        if span.from >= span.to || self.is_beyond_all(&span) {
             return Ok(Scan { rows: None, short: None });
         }
-        let mut options = self.fresh_options();
+        let mut options = read_options(self.snapshot.as_ref(), self.short.is_some());
         options.set_iterate_lower_bound(span.from);
         options.set_iterate_upper_bound(span.to);
         let family = self.engine.family(span.family)?;

@@ -13,7 +13,7 @@ use crate::{
     keys::{Family, Key},
     locks::{Guard, LockTable, Locks},
     reads::{Reads, Span, View},
-    rooms::EventCache,
+    rooms::{EventCache, RoomCache},
     stream::{Issued, Stream},
     wal::{self, Wal},
 };
@@ -34,6 +34,7 @@ const RESERVED_KEY: &str = "reserved_positions";
 pub struct RocksStore {
     inner: Arc<Inner>,
     events: Arc<EventCache>,
+    rooms: Arc<RoomCache>,
 }
 
 /// What commands run on.
@@ -72,11 +73,12 @@ impl RocksStore {
     pub fn open(path: &Path, options: Options) -> Result<Arc<Self>, OpenError> {
         let engine = Arc::new(Engine::open(path, &options)?);
         let (epoch, reserved) = begin(&engine, path)?;
+        engine.remember_newest(reserved);
         let stream = Arc::new(Stream::new(epoch, reserved));
         let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
         let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), engine });
-        Ok(Arc::new(Self { inner, events: Arc::default() }))
+        Ok(Arc::new(Self { inner, events: Arc::default(), rooms: Arc::default() }))
     }
 
     /// Runs a command under its locks. It is durable when this returns.
@@ -149,7 +151,7 @@ impl RocksStore {
         work: impl Fn(Command<'_>) -> Result<Option<T>> + Send + Sync + 'static,
     ) -> Result<T> {
         self.inner.wal.check()?;
-        if !is_long && let Some(done) = work(Command::short(&self.inner))? {
+        if !is_long && let Some(done) = work(Command::new(&self.inner, true))? {
             return Ok(done);
         }
         let inner = Arc::clone(&self.inner);
@@ -157,7 +159,7 @@ impl RocksStore {
             // Moved in, so that the locks are held to the end even if the caller goes away.
             let _guards = guards;
             inner.wal.check()?;
-            work(Command::new(&inner))?.ok_or_else(|| StorageError::damaged("a command without an end"))
+            work(Command::new(&inner, false))?.ok_or_else(|| StorageError::damaged("a command without an end"))
         })
         .await
     }
@@ -168,14 +170,14 @@ impl RocksStore {
         work: impl Fn(&View<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         {
-            let view = View::now(&self.inner.engine).short();
+            let view = View::now(&self.inner.engine, true);
             let answer = work(&view);
             if !view.fell_short() {
                 return answer;
             }
         }
         let inner = Arc::clone(&self.inner);
-        blocking(move || work(&View::now(&inner.engine))).await
+        blocking(move || work(&View::now(&inner.engine, false))).await
     }
 
     /// Reads in one consistent view. The horizon given is of the view: all below it is in it. The work may be run twice.
@@ -195,7 +197,7 @@ impl RocksStore {
         if !is_long {
             // In this order: what is final before the view is made is in the view.
             let horizon = self.inner.stream.horizon();
-            let view = View::frozen(&self.inner.engine).short();
+            let view = View::frozen(&self.inner.engine, true);
             let answer = work(&view, horizon);
             if !view.fell_short() {
                 return answer;
@@ -204,7 +206,7 @@ impl RocksStore {
         let inner = Arc::clone(&self.inner);
         blocking(move || {
             let horizon = inner.stream.horizon();
-            work(&View::frozen(&inner.engine), horizon)
+            work(&View::frozen(&inner.engine, false), horizon)
         })
         .await
     }
@@ -212,6 +214,11 @@ impl RocksStore {
     /// Events that were read lately.
     pub(crate) fn events(&self) -> Arc<EventCache> {
         Arc::clone(&self.events)
+    }
+
+    /// What is known of rooms and their members.
+    pub(crate) fn rooms(&self) -> Arc<RoomCache> {
+        Arc::clone(&self.rooms)
     }
 
     pub(crate) fn stream(&self) -> &Stream {
@@ -233,7 +240,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 /// Reads the store's facts about itself, or writes them into a new one: its epoch, and where positions go on.
 fn begin(engine: &Engine, path: &Path) -> Result<(Epoch, Position), OpenError> {
     let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
-    let view = View::now(engine);
+    let view = View::now(engine, false);
     let fact = |name: &str| view.get_u64(&Command::meta(name)).map_err(|error| damaged(error.to_string()));
     let Some(format) = fact(FORMAT_KEY)? else {
         let whole = Span::all(Family::Main);

@@ -16,13 +16,13 @@ use crate::{
     accounts::account_key,
     ephemeral::presence_between,
     pools::{self, Pools},
-    reads::Reads,
-    rooms::memberships,
+    reads::{Reads, View},
+    rooms::{RoomCache, memberships},
     rows, to_device,
 };
 
 /// All facts of one view, strictly below its horizon.
-fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Option<SyncFacts>> {
+fn facts(reads: &View<'_>, cache: &RoomCache, horizon: Horizon, query: &SyncQuery) -> Result<Option<SyncFacts>> {
     let device = &query.device;
     if rows::live_device(reads, device)?.is_none() {
         return Ok(None);
@@ -36,10 +36,11 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
     } else {
         Default::default()
     };
+    let forgotten_from = query.since.unwrap_or(Position::END);
     Ok(Some(SyncFacts {
         locked: account.is_some_and(|account| account.locked),
         horizon,
-        memberships: memberships(reads, &device.user_id, query.since.unwrap_or(Position::END), to)?,
+        memberships: memberships((reads, to), cache, &device.user_id, forgotten_from, to)?,
         inbox: to_device::inbox(reads, device, query.inbox_from, to, query.inbox_limit)?,
         key_counts: Pools::read(reads, device)?.counts(),
         key_counts_changed: pools::counts_changed_at(reads, device)?,
@@ -55,6 +56,7 @@ fn facts(reads: &impl Reads, horizon: Horizon, query: &SyncQuery) -> Result<Opti
 impl SyncReads for RocksStore {
     async fn sync_facts(&self, query: &SyncQuery) -> Result<Option<SyncFacts>> {
         let query = query.clone();
-        self.read_view(move |view, horizon| facts(view, horizon, &query)).await
+        let cache = self.rooms();
+        self.read_view(move |view, horizon| facts(view, &cache, horizon, &query)).await
     }
 }

@@ -146,10 +146,9 @@ impl ToDevice for RocksStore {
             let prefix = inbox_key(&device);
             let from = start(command, &device)?;
             let span = Span::between(&prefix.clone().cursor(from), &prefix.clone().cursor(cursor));
-            if command.scan(span.clone())?.next().is_none() {
+            if !command.delete_span(span)? {
                 return Ok(());
             }
-            command.delete_span(span)?;
             let mut value = cursor.position.0.to_be_bytes().to_vec();
             value.extend_from_slice(&cursor.ordinal.to_be_bytes());
             command.put(&start_key(&device), value)

@@ -9,17 +9,17 @@ use olmstead_storage::{
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::{
+    cache::{RoomCache, Standing},
     rows::{
-        MEMBER, MembershipRow, StateRow, Summary, members_with, membership_key, membership_of, membership_versions,
-        put_membership, summary_key,
+        MEMBER, MembershipRow, StateRow, members_with, membership_key, membership_of, membership_versions,
+        put_membership,
     },
     state,
 };
 use crate::{
     command::Command,
-    ephemeral,
     keys::{Key, Table},
-    reads::{Reads, Span, json, number},
+    reads::{Reads, Span, View, json},
 };
 
 /// Members strictly before a place, or now, in order of their ids.
@@ -66,7 +66,8 @@ pub(super) fn changes(
 /// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that the
 /// user was in just before `forgotten_from`.
 pub(crate) fn memberships(
-    reads: &impl Reads,
+    (view, horizon): (&View<'_>, Position),
+    cache: &RoomCache,
     user_id: &UserId,
     forgotten_from: Position,
     to: Position,
@@ -75,35 +76,43 @@ pub(crate) fn memberships(
         if !row.forgotten || row.cursor().position < forgotten_from {
             return Ok(!row.forgotten);
         }
-        let before = version_before(reads, user_id, room_id, Cursor::at(forgotten_from))?;
+        let before = version_before(view, user_id, room_id, Cursor::at(forgotten_from))?;
         let inside = [Membership::Join, Membership::Invite, Membership::Knock];
         Ok::<_, StorageError>(before.is_some_and(|row| inside.contains(&row.membership)))
     };
-    let prefix = Key::new(Table::Membership).text(user_id);
     let mut found = Vec::new();
-    for row in reads.scan(Span::prefix(&prefix))? {
-        let (key, value) = row?;
-        let room_id: OwnedRoomId = prefix.parts_after(&key)?.id()?;
-        let current: MembershipRow = json(Table::Membership, &value)?;
+    for (room_id, current) in cache.memberships(view, horizon, user_id)?.iter() {
         let row = if current.cursor() < Cursor::at(to) {
-            Some(current)
+            Some(current.clone())
         } else {
-            version_before(reads, user_id, &room_id, Cursor::at(to))?
+            version_before(view, user_id, room_id, Cursor::at(to))?
         };
         if let Some(row) = row
-            && is_listed(&room_id, &row)?
+            && is_listed(room_id, &row)?
         {
-            found.push((room_id, row));
+            found.push((room_id.clone(), row));
         }
     }
-    complete(reads, found, to)
+    let rooms: Vec<&RoomId> = found.iter().map(|(room_id, _)| &**room_id).collect();
+    let standings = cache.standings(view, horizon, &rooms)?;
+    Ok(found
+        .into_iter()
+        .zip(standings)
+        .map(|((room_id, row), standing)| complete(room_id, row, standing, to))
+        .collect())
 }
 
 /// The user's standing in one room; `None` after it was forgotten.
-pub(super) fn membership(reads: &impl Reads, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>> {
-    let row: Option<MembershipRow> = reads.get_json(&membership_key(user_id, room_id))?;
-    let found = row.filter(|row| !row.forgotten).map(|row| (room_id.to_owned(), row));
-    Ok(complete(reads, found.into_iter().collect(), Position::END)?.pop())
+pub(super) fn membership(
+    (view, horizon): (&View<'_>, Position),
+    cache: &RoomCache,
+    room_id: &RoomId,
+    user_id: &UserId,
+) -> Result<Option<RoomMembership>> {
+    let row: Option<MembershipRow> = view.get_json(&membership_key(user_id, room_id))?;
+    let Some(row) = row.filter(|row| !row.forgotten) else { return Ok(None) };
+    let standing = cache.standings(view, horizon, &[room_id])?.pop();
+    Ok(standing.map(|standing| complete(room_id.to_owned(), row, standing, Position::END)))
 }
 
 fn version_before(
@@ -117,32 +126,22 @@ fn version_before(
     reads.scan(span)?.next().map(|row| json(Table::MembershipVersion, &row?.1)).transpose()
 }
 
-/// Adds what is known of the rooms themselves. Their newest positions may be at or above `to`: then they are new all the
-/// same for whoever read up to `to` before. Encryption that began there has not begun yet.
-fn complete(reads: &impl Reads, rows: Vec<(OwnedRoomId, MembershipRow)>, to: Position) -> Result<Vec<RoomMembership>> {
-    let mut keys: Vec<Key> = rows.iter().map(|(room_id, _)| summary_key(room_id)).collect();
-    keys.extend(rows.iter().map(|(room_id, _)| ephemeral::newest_key(room_id)));
-    let mut values = reads.get_many(&keys)?;
-    let newest_ephemeral = values.split_off(rows.len().min(values.len()));
-    let mut memberships = Vec::with_capacity(rows.len());
-    for (((room_id, row), summary), newest) in rows.into_iter().zip(values).zip(newest_ephemeral) {
-        let missing = || StorageError::damaged(format!("the summary of the room {room_id} is missing"));
-        let summary = Summary::from_bytes(&summary.ok_or_else(missing)?)?;
-        let newest = newest.map(|value| number(Table::RoomEphemeral, &value)).transpose()?;
-        memberships.push(RoomMembership {
-            cursor: row.cursor(),
-            room_id,
-            membership: row.membership,
-            event_id: row.event_id,
-            sender: row.sender,
-            previous: row.previous,
-            last_event: summary.last_event,
-            last_membership: summary.last_membership,
-            last_ephemeral: Position(newest.unwrap_or_default()),
-            encrypted_at: summary.encrypted_at.filter(|cursor| cursor.position < to),
-        });
+/// Adds what is known of the room itself. Its newest positions may be at or above `to`: then they are new all the same for
+/// whoever read up to `to` before. Encryption that began there has not begun yet.
+fn complete(room_id: OwnedRoomId, row: MembershipRow, standing: Standing, to: Position) -> RoomMembership {
+    let Standing { summary, last_ephemeral } = standing;
+    RoomMembership {
+        cursor: row.cursor(),
+        room_id,
+        membership: row.membership,
+        event_id: row.event_id,
+        sender: row.sender,
+        previous: row.previous,
+        last_event: summary.last_event,
+        last_membership: summary.last_membership,
+        last_ephemeral,
+        encrypted_at: summary.encrypted_at.filter(|cursor| cursor.position < to),
     }
-    Ok(memberships)
 }
 
 /// Forgets a room.

@@ -25,7 +25,10 @@ use olmstead_storage::{
 };
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
-pub(crate) use self::{cache::EventCache, members::memberships};
+pub(crate) use self::{
+    cache::{EventCache, RoomCache},
+    members::memberships,
+};
 use crate::{RocksStore, locks::Locks, reads::Reads};
 
 /// How many users are joined to a room; none to one that is unknown.
@@ -120,12 +123,16 @@ impl Rooms for RocksStore {
         to: Position,
     ) -> Result<Vec<RoomMembership>> {
         let user_id = user_id.to_owned();
-        self.read_view(move |view, _| memberships(view, &user_id, forgotten_from, to)).await
+        let cache = self.rooms();
+        self.read_view(move |view, horizon| memberships((view, horizon.position), &cache, &user_id, forgotten_from, to))
+            .await
     }
 
     async fn membership(&self, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>> {
         let (room_id, user_id) = (room_id.to_owned(), user_id.to_owned());
-        self.read_view(move |view, _| members::membership(view, &room_id, &user_id)).await
+        let cache = self.rooms();
+        self.read_view(move |view, horizon| members::membership((view, horizon.position), &cache, &room_id, &user_id))
+            .await
     }
 
     async fn sharing_rooms(

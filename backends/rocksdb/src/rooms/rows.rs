@@ -79,6 +79,14 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// The summary of a room, which every room has.
+    pub(super) fn of(room_id: &RoomId, value: Option<Vec<u8>>) -> Result<Self> {
+        let missing = || StorageError::damaged(format!("the summary of the room {room_id} is missing"));
+        Self::from_bytes(&value.ok_or_else(missing)?)
+    }
+}
+
 /// The key of a room's summary.
 pub(super) fn summary_key(room_id: &RoomId) -> Key {
     Key::new(Table::RoomSummary).text(room_id)
@@ -86,10 +94,7 @@ pub(super) fn summary_key(room_id: &RoomId) -> Key {
 
 /// A room's summary.
 pub(super) fn summary(reads: &impl Reads, room_id: &RoomId) -> Result<Summary> {
-    reads
-        .get(&summary_key(room_id))?
-        .ok_or_else(|| StorageError::damaged(format!("the summary of the room {room_id} is missing")))
-        .and_then(|value| Summary::from_bytes(&value))
+    Summary::of(room_id, reads.get(&summary_key(room_id))?)
 }
 
 /// A membership as one byte of a key or value. Part of the stored format.

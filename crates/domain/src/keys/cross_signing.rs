@@ -215,6 +215,29 @@ impl CrossSigningKey {
     }
 }
 
+impl CrossSigningPublicKeys {
+    /// The public keys of stored keys, of which nothing else is read.
+    ///
+    /// # Errors
+    /// [`KeysError::BadJson`]; it does not happen for JSON that came out of [`CrossSigningKey::parse`].
+    pub fn from_stored(
+        master: Option<&RawJson>,
+        self_signing: Option<&RawJson>,
+        user_signing: Option<&RawJson>,
+    ) -> Result<Self, KeysError> {
+        #[derive(Deserialize)]
+        struct Stored {
+            keys: BTreeMap<String, String>,
+        }
+        let public = |raw: Option<&RawJson>| -> Result<Option<String>, KeysError> {
+            let Some(raw) = raw else { return Ok(None) };
+            let stored: Stored = raw.read()?;
+            Ok(stored.keys.into_values().next())
+        };
+        Ok(Self { master: public(master)?, self_signing: public(self_signing)?, user_signing: public(user_signing)? })
+    }
+}
+
 impl CrossSigningKeys {
     /// Reads stored keys.
     ///

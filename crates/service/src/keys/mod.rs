@@ -6,7 +6,7 @@ pub mod query;
 pub mod signatures;
 pub mod upload;
 
-use olmstead_domain::keys::{CrossSigningKeys, KeysError};
+use olmstead_domain::keys::{CrossSigningKeys, CrossSigningPublicKeys, KeysError};
 use olmstead_storage::{StorageError, cross_signing};
 use ruma::UserId;
 
@@ -38,6 +38,14 @@ fn read_stored(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Re
         stored.user_signing.as_ref(),
     )
     .map_err(|error| StorageError::damaged(format!("cross-signing keys of {user_id}: {error}")).into())
+}
+
+/// The public keys of stored cross-signing keys.
+fn public_keys(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Result<CrossSigningPublicKeys> {
+    let keys = [&stored.master, &stored.self_signing, &stored.user_signing];
+    let [master, self_signing, user_signing] = keys.map(Option::as_ref);
+    CrossSigningPublicKeys::from_stored(master, self_signing, user_signing)
+        .map_err(|error| StorageError::damaged(format!("cross-signing keys of {user_id}: {error}")).into())
 }
 
 /// What another server's users get: there is no way to reach it, which is not an error of the request (KQ-3, OTK-11).

@@ -17,7 +17,7 @@ use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{read_stored, unreachable};
+use super::{public_keys, unreachable};
 use crate::{Context, Result, ServiceError};
 
 /// The body.
@@ -70,7 +70,7 @@ pub async fn query(cx: &Context, asker: &UserId, request: Request) -> Result<Res
     // Signatures on others' master keys are shown if a current key of the asker made them.
     let asker_keys = if users.iter().any(|keys| !keys.asker_signatures.is_empty()) {
         let stored = cx.storage.cross_signing_keys(asker).await?;
-        read_stored(asker, &stored)?.public_keys()
+        public_keys(asker, &stored)?
     } else {
         CrossSigningPublicKeys::default()
     };
@@ -90,7 +90,7 @@ fn show(
     owner: OwnedUserId,
     keys: &UserKeys,
 ) -> Result<()> {
-    let owner_keys = read_stored(&owner, &keys.cross_signing)?.public_keys();
+    let owner_keys = public_keys(&owner, &keys.cross_signing)?;
     let asker_keys = if asker == owner { &owner_keys } else { asker_keys };
     let view = View {
         asker: Some(asker),
