@@ -20,7 +20,7 @@ use crate::{
     profiles,
     rows::{Columns as _, damaged, number, place},
     store::{command, read},
-    text::{stored, stored_all},
+    text::stored,
 };
 
 /// A new filter is compared with this many of the user's newest: clients set the same one at each start.
@@ -59,7 +59,7 @@ async fn set(command: &mut Command, user_id: &UserId, room: &str, kind: &str, co
 }
 
 /// Entries last set in a span, in the order they were set.
-pub(crate) async fn entries_between(
+async fn entries_between(
     sql: &mut PgConnection,
     user_id: &UserId,
     from: Position,
@@ -85,19 +85,6 @@ pub(crate) async fn entries_between(
         })
     };
     rows.iter().map(entry).collect()
-}
-
-/// When one of several global entries was last set.
-pub(crate) async fn newest_of(sql: &mut PgConnection, user_id: &UserId, kinds: &[&str]) -> Done<Position> {
-    let row = sqlx::query(
-        "SELECT coalesce(max(position), 0) AS newest FROM account_data
-         WHERE user_id = $1 AND room_id = '' AND kind = ANY($2)",
-    )
-    .bind(user_id.as_str())
-    .bind(stored_all(kinds))
-    .fetch_one(sql)
-    .await?;
-    row.place("newest")
 }
 
 async fn put_filter(sql: &mut PgConnection, user_id: &UserId, filter: &RawJson) -> Done<u64> {

@@ -24,27 +24,6 @@ pub(crate) async fn changes(sql: &mut PgConnection, from: Position, to: Position
         .collect()
 }
 
-/// Users to name to this user alone, noted at `from` and after, strictly below `to`, each once.
-pub(crate) async fn own_changes(
-    sql: &mut PgConnection,
-    user_id: &UserId,
-    from: Position,
-    to: Position,
-) -> Done<Vec<OwnedUserId>> {
-    sqlx::query(
-        "SELECT DISTINCT named FROM own_device_list_log
-         WHERE user_id = $1 AND position >= $2 AND position < $3 ORDER BY named",
-    )
-    .bind(user_id.as_str())
-    .bind(place(from))
-    .bind(place(to))
-    .fetch_all(sql)
-    .await?
-    .iter()
-    .map(|row| row.id("named"))
-    .collect()
-}
-
 /// Which devices a deletion takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Taken<'a> {

@@ -1,5 +1,7 @@
 //! Devices and sessions.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{
@@ -7,7 +9,7 @@ use olmstead_storage::{
     devices::{Device, DeviceRef, DeviceSelection, LoginOutcome, NewSession, Session, TokenHash},
 };
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use crate::{
     PostgresStore,
@@ -16,7 +18,7 @@ use crate::{
     device_lists::{self, Taken},
     error::Done,
     locks::Locks,
-    rows::{Columns as _, number},
+    rows::{At as _, Columns as _, damaged, number, numbered},
     store::{command, read},
     text::stored,
     tokens::{self, NewPair},
@@ -91,28 +93,39 @@ pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, sessi
     Ok(LoginOutcome::LoggedIn { device, existing: known.is_some() })
 }
 
-async fn session(sql: &mut PgConnection, access: &TokenHash) -> Done<Option<Session>> {
-    let row = sqlx::query(
-        "SELECT d.user_id, d.device_id, d.generation, t.expires_at, t.retires, a.guest, a.locked, a.suspended, a.admin,
-             s.at AS last_seen_at
-         FROM token t JOIN device d USING (generation) JOIN account a USING (user_id)
-             LEFT JOIN device_seen s USING (generation)
-         WHERE t.hash = $1 AND NOT t.refresh",
+/// The sessions of access tokens, in the order asked.
+async fn sessions(sql: &mut PgConnection, tokens: &[Arc<TokenHash>]) -> Done<Vec<Result<Option<Session>>>> {
+    let rows = sqlx::query(
+        "SELECT w.number, f.* FROM unnest($1::bytea[]) WITH ORDINALITY AS w (hash, number) CROSS JOIN LATERAL (
+             SELECT d.user_id, d.device_id, d.generation, t.expires_at, t.retires, a.guest, a.locked, a.suspended,
+                 a.admin, s.at
+             FROM token t JOIN device d USING (generation) JOIN account a USING (user_id)
+                 LEFT JOIN device_seen s USING (generation)
+             WHERE t.hash = w.hash AND NOT t.refresh OFFSET 0
+         ) f",
     )
-    .bind(access.as_slice())
-    .fetch_optional(sql)
+    .bind(tokens.iter().map(|token| token.as_slice()).collect::<Vec<_>>())
+    .fetch_all(sql)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Session {
-        device: device_ref(&row)?,
-        access_expires_at: row.maybe_count("expires_at")?,
-        retires_previous: row.flag("retires")?,
-        guest: row.flag("guest")?,
-        locked: row.flag("locked")?,
-        suspended: row.flag("suspended")?,
-        admin: row.flag("admin")?,
-        last_seen_at: row.maybe_count("last_seen_at")?,
-    }))
+    let mut found: Vec<Result<Option<Session>>> = tokens.iter().map(|_| Ok(None)).collect();
+    for row in &rows {
+        let place = numbered(row)?;
+        *found.get_mut(place).ok_or_else(|| damaged("number"))? = session(row).map(Some).map_err(Into::into);
+    }
+    Ok(found)
+}
+
+fn session(row: &PgRow) -> Done<Session> {
+    Ok(Session {
+        device: DeviceRef { user_id: row.id_at(1)?, device_id: row.text_at(2)?.into(), generation: row.count_at(3)? },
+        access_expires_at: row.maybe_count_at(4)?,
+        retires_previous: row.try_get(5)?,
+        guest: row.try_get(6)?,
+        locked: row.try_get(7)?,
+        suspended: row.try_get(8)?,
+        admin: row.try_get(9)?,
+        last_seen_at: row.maybe_count_at(10)?,
+    })
 }
 
 fn device_ref(row: &PgRow) -> Done<DeviceRef> {
@@ -198,7 +211,9 @@ impl Devices for PostgresStore {
     }
 
     async fn session(&self, access: &TokenHash) -> Result<Option<Session>> {
-        read!(self, |connection| session(connection, access).await)
+        let make =
+            |tokens: Vec<Arc<TokenHash>>| async move { read!(self, |connection| sessions(connection, &tokens).await) };
+        self.batches().sessions.ask(*access, make).await
     }
 
     async fn refresh_session(

@@ -3,7 +3,7 @@
 //! They take no part in the head of a room and do not lock it, so they never stand in the way of an append. The newest
 //! position of a room's receipts and typing is a row of its own, which only grows.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
@@ -21,7 +21,7 @@ use crate::{
     error::Done,
     locks::Locks,
     presence,
-    rows::{Columns as _, number, place},
+    rows::{Columns as _, damaged, number, numbered, place},
     store::{command, read},
     text::{stored, stored_all},
 };
@@ -124,19 +124,68 @@ async fn set_typing(command: &mut Command, room_id: &RoomId, user_id: &UserId, u
     Ok(())
 }
 
-async fn typing(sql: &mut PgConnection, room_id: &RoomId, now: u64) -> Done<(Vec<OwnedUserId>, Position)> {
+/// The receipts of a room that were set in a span.
+pub(crate) struct ReceiptsWanted {
+    room_id: OwnedRoomId,
+    from: Position,
+    to: Position,
+}
+
+/// In the order they were set.
+async fn receipts_between(sql: &mut PgConnection, wanted: &[Arc<ReceiptsWanted>]) -> Done<Vec<Result<Vec<Receipt>>>> {
     let rows = sqlx::query(
-        "SELECT e.typing_changed, t.user_id FROM room_ephemeral e
-         LEFT JOIN typing t ON t.room_id = e.room_id AND t.until > $2
-         WHERE e.room_id = $1 ORDER BY t.user_id",
+        "SELECT q.number, r.* FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+             WITH ORDINALITY AS q (room_id, lowest, above, number) CROSS JOIN LATERAL (
+                 SELECT user_id, kind, thread, event_id, at, position FROM receipt
+                 WHERE receipt.room_id = q.room_id AND position >= q.lowest AND position < q.above
+                 ORDER BY position, user_id, kind, thread OFFSET 0
+             ) r",
     )
-    .bind(stored(room_id.as_str()))
-    .bind(number(now))
+    .bind(stored_all(wanted.iter().map(|want| &want.room_id)))
+    .bind(wanted.iter().map(|want| place(want.from)).collect::<Vec<_>>())
+    .bind(wanted.iter().map(|want| place(want.to)).collect::<Vec<_>>())
     .fetch_all(sql)
     .await?;
-    let changed = rows.first().map(|row| row.place("typing_changed")).transpose()?.unwrap_or_default();
-    let users = rows.iter().filter_map(|row| row.maybe_id("user_id").transpose()).collect::<Done<_>>()?;
-    Ok((users, changed))
+    let mut found: Vec<Result<Vec<Receipt>>> = wanted.iter().map(|_| Ok(Vec::new())).collect();
+    for row in &rows {
+        let found = found.get_mut(numbered(row)?).ok_or_else(|| damaged("number"))?;
+        if let Ok(receipts) = found {
+            match receipt(row) {
+                Ok(receipt) => receipts.push(receipt),
+                Err(failure) => *found = Err(failure.into()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Who types in a room, and when that changed last.
+type Typing = (Vec<OwnedUserId>, Position);
+
+/// Who types in rooms at moments.
+async fn typing(sql: &mut PgConnection, asked: &[Arc<(OwnedRoomId, u64)>]) -> Done<Vec<Result<Typing>>> {
+    let rows = sqlx::query(
+        "SELECT q.number, e.typing_changed, e.user_id FROM unnest($1::text[], $2::bigint[])
+             WITH ORDINALITY AS q (room_id, now, number) CROSS JOIN LATERAL (
+                 SELECT e.typing_changed, t.user_id FROM room_ephemeral e
+                     LEFT JOIN typing t ON t.room_id = e.room_id AND t.until > q.now
+                 WHERE e.room_id = q.room_id ORDER BY t.user_id OFFSET 0
+             ) e",
+    )
+    .bind(stored_all(asked.iter().map(|one| &one.0)))
+    .bind(asked.iter().map(|one| number(one.1)).collect::<Vec<_>>())
+    .fetch_all(sql)
+    .await?;
+    let mut found: Vec<Result<Typing>> = asked.iter().map(|_| Ok(Typing::default())).collect();
+    for row in &rows {
+        let (users, changed) = match found.get_mut(numbered(row)?) {
+            Some(Ok(found)) => found,
+            _ => return Err(damaged("number")),
+        };
+        *changed = row.place("typing_changed")?;
+        users.extend(row.maybe_id::<OwnedUserId>("user_id")?);
+    }
+    Ok(found)
 }
 
 /// Ends typing whose time is over. What others are ending, or what goes on at this moment, is left alone.
@@ -178,20 +227,10 @@ impl Ephemeral for PostgresStore {
     }
 
     async fn receipts_between(&self, room_id: &RoomId, from: Position, to: Position) -> Result<Vec<Receipt>> {
-        read!(self, |connection| {
-            sqlx::query(
-                "SELECT user_id, kind, thread, event_id, at, position FROM receipt
-                 WHERE room_id = $1 AND position >= $2 AND position < $3 ORDER BY position, user_id, kind, thread",
-            )
-            .bind(stored(room_id.as_str()))
-            .bind(place(from))
-            .bind(place(to))
-            .fetch_all(connection)
-            .await?
-            .iter()
-            .map(receipt)
-            .collect()
-        })
+        let make = |wanted: Vec<Arc<ReceiptsWanted>>| async move {
+            read!(self, |connection| receipts_between(connection, &wanted).await)
+        };
+        self.batches().receipts.ask(ReceiptsWanted { room_id: room_id.to_owned(), from, to }, make).await
     }
 
     async fn receipts_of(&self, room_id: &RoomId, user_id: &UserId) -> Result<Vec<Receipt>> {
@@ -215,7 +254,10 @@ impl Ephemeral for PostgresStore {
     }
 
     async fn typing(&self, room_id: &RoomId, now: u64) -> Result<(Vec<OwnedUserId>, Position)> {
-        read!(self, |connection| typing(connection, room_id, now).await)
+        let make = |asked: Vec<Arc<(OwnedRoomId, u64)>>| async move {
+            read!(self, |connection| typing(connection, &asked).await)
+        };
+        self.batches().typing.ask((room_id.to_owned(), now), make).await
     }
 
     async fn end_typing(&self, now: u64) -> Result<usize> {

@@ -18,9 +18,10 @@
 //! they cannot tell is a copy of the files of a cluster that was put back.
 
 use olmstead_storage::StorageError;
-use sqlx::{PgConnection, Row as _, postgres::PgPool};
+use sqlx::{PgConnection, Row as _};
 
 use crate::{
+    connections::Connections,
     error::{Done, Failure},
     locks::Locks,
     transaction::Transaction,
@@ -57,8 +58,8 @@ pub(crate) async fn create(connection: &mut PgConnection) -> Result<(), sqlx::Er
 }
 
 /// Makes sure that positions can be taken, by a new base where one is needed.
-pub(crate) async fn begin(pool: &PgPool) -> Done<()> {
-    let mut transaction = Transaction::begin(pool, Locks::new().name("epoch", "").begin()).await?;
+pub(crate) async fn begin(connections: &Connections) -> Done<()> {
+    let mut transaction = Transaction::begin(connections, Locks::new().name("epoch", "").begin()).await?;
     match open(&mut transaction).await {
         Ok(()) => transaction.commit().await,
         Err(failure) => {

@@ -5,6 +5,8 @@ mod pools;
 mod query;
 mod upload;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_storage::{
     Keys, Result,
@@ -36,8 +38,17 @@ impl Keys for PostgresStore {
     }
 
     async fn claim_keys(&self, wants: &[ClaimWant]) -> Result<Vec<ClaimedKey>> {
-        let wishes = Wishes::of(wants);
-        command!(self, wishes.locks(), |command| wishes.take(&mut command).await)
+        let store = self.handle()?;
+        let make = move |claims: Vec<Arc<Vec<ClaimWant>>>| {
+            let store = Arc::clone(&store);
+            async move {
+                let wishes = Wishes::of(&claims);
+                let claimed: Result<Vec<Vec<ClaimedKey>>> =
+                    command!(&*store, wishes.locks(), |command| wishes.take(&mut command).await);
+                Ok(claimed?.into_iter().map(Ok).collect())
+            }
+        };
+        self.batches().claims.command(wants.to_vec(), make).await
     }
 
     async fn query_keys(&self, queries: &[KeyQuery], asker: Option<&UserId>) -> Result<Vec<UserKeys>> {

@@ -10,8 +10,11 @@
 mod account_data;
 mod accounts;
 mod backups;
+mod batch;
+mod batches;
 mod changes;
 mod command;
+mod connections;
 mod cross_signing;
 mod dehydrated;
 mod device_lists;

@@ -7,7 +7,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 
-use crate::{OpenError, PostgresStore, epoch, schema, stream::Stream};
+use crate::{OpenError, PostgresStore, connections::Connections, epoch, schema, stream::Stream};
 
 /// PostgreSQL 15, as the server numbers it.
 const OLDEST_SERVER: i32 = 150_000;
@@ -65,9 +65,10 @@ impl PostgresStore {
             .map_err(OpenError::Connect)?;
         check_server(&pool).await?;
         schema::bring_up_to_date(&pool).await?;
-        epoch::begin(&pool).await?;
-        let stream = Stream::start(&pool, connect).await?;
-        Ok(Arc::new(Self::new(pool, stream, options.acquire_timeout)))
+        let connections = Connections::new(pool);
+        epoch::begin(&connections).await?;
+        let stream = Stream::start(&connections, connect).await?;
+        Ok(Arc::new_cyclic(|this| Self::new(this.clone(), connections, stream, options.acquire_timeout)))
     }
 }
 
@@ -85,6 +86,13 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
         ("max_parallel_workers_per_gather", "0".to_owned()),
         // A plan is kept with the connection. One made while a table was small must not read the whole of it later.
         ("enable_seqscan", "off".to_owned()),
+        // Lookups by key, which is what our statements consist of, want a plain index scan: to set up a bitmap or a memory
+        // of what was looked up costs more than either saves.
+        ("enable_bitmapscan", "off".to_owned()),
+        ("enable_memoize", "off".to_owned()),
+        // Statements are written to be planned once, see QUERIES.md. Planning one for its parameters again and again, as
+        // the server may choose to where a list is shorter than it believes, costs more than running it.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
     ]
 }
 

@@ -37,6 +37,12 @@ pub(crate) fn damaged(column: &str) -> Failure {
     StorageError::damaged(format!("the column {column} of a row cannot be read")).into()
 }
 
+/// The place in a list of what a row is of: the first column, which counts from 1.
+pub(crate) fn numbered(row: &PgRow) -> Done<usize> {
+    let number: i64 = row.try_get(0)?;
+    usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or_else(|| damaged("number"))
+}
+
 /// Columns by name, as what they mean.
 pub(crate) trait Columns {
     /// A truth.
@@ -127,5 +133,64 @@ impl Columns for PgRow {
 
     fn bytes(&self, column: &str) -> Done<Vec<u8>> {
         Ok(self.try_get(column)?)
+    }
+}
+
+/// Columns by place, for rows that are read often.
+pub(crate) trait At {
+    /// A number that is never negative.
+    fn count_at(&self, column: usize) -> Done<u64>;
+    /// One that may be absent.
+    fn maybe_count_at(&self, column: usize) -> Done<Option<u64>>;
+    /// A position.
+    fn place_at(&self, column: usize) -> Done<Position>;
+    /// An ordinal.
+    fn ordinal_at(&self, column: usize) -> Done<u32>;
+    /// A text.
+    fn text_at(&self, column: usize) -> Done<String>;
+    /// One that may be absent.
+    fn maybe_text_at(&self, column: usize) -> Done<Option<String>>;
+    /// A text of a type that is checked, such as a user id.
+    fn id_at<T: TryFrom<String>>(&self, column: usize) -> Done<T>;
+    /// JSON as it was stored.
+    fn json_at(&self, column: usize) -> Done<RawJson>;
+}
+
+fn damaged_at(column: usize) -> Failure {
+    damaged(&column.to_string())
+}
+
+impl At for PgRow {
+    fn count_at(&self, column: usize) -> Done<u64> {
+        u64::try_from(self.try_get::<i64, _>(column)?).map_err(|_| damaged_at(column))
+    }
+
+    fn maybe_count_at(&self, column: usize) -> Done<Option<u64>> {
+        let value: Option<i64> = self.try_get(column)?;
+        value.map(|value| u64::try_from(value).map_err(|_| damaged_at(column))).transpose()
+    }
+
+    fn place_at(&self, column: usize) -> Done<Position> {
+        self.count_at(column).map(Position)
+    }
+
+    fn ordinal_at(&self, column: usize) -> Done<u32> {
+        u32::try_from(self.try_get::<i32, _>(column)?).map_err(|_| damaged_at(column))
+    }
+
+    fn text_at(&self, column: usize) -> Done<String> {
+        Ok(original(self.try_get(column)?))
+    }
+
+    fn maybe_text_at(&self, column: usize) -> Done<Option<String>> {
+        Ok(self.try_get::<Option<String>, _>(column)?.map(original))
+    }
+
+    fn id_at<T: TryFrom<String>>(&self, column: usize) -> Done<T> {
+        T::try_from(self.text_at(column)?).map_err(|_| damaged_at(column))
+    }
+
+    fn json_at(&self, column: usize) -> Done<RawJson> {
+        RawJson::from_text(self.try_get(column)?).map_err(|_| damaged_at(column))
     }
 }

@@ -1,16 +1,21 @@
 //! The store: running commands and reads on it, and running them again where that is safe.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{Result, Storage, StorageError};
 use rand::Rng as _;
-use sqlx::{PgConnection, Postgres, Row as _, SqlSafeStr as _, pool::PoolConnection, postgres::PgPool};
+use sqlx::{PgConnection, Row as _, SqlSafeStr as _};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    batches::Batches,
     command::{Command, Ended},
+    connections::{Connection, Connections},
     epoch,
     error::{Done, Failure},
     locks::Locks,
@@ -30,9 +35,12 @@ const CONTENDED: u32 = 2;
 ///
 /// Dropping it ends its background tasks; the database needs nothing of the kind.
 pub struct PostgresStore {
-    pool: PgPool,
+    /// The store itself, for work that outlives the one who asked for it.
+    this: Weak<Self>,
+    connections: Connections,
     stream: Stream,
     queues: Queues,
+    batches: Batches,
     /// How long a server that is starting again is waited for.
     patience: Duration,
 }
@@ -149,27 +157,33 @@ macro_rules! view {
 pub(crate) use {command, read, view};
 
 impl PostgresStore {
-    pub(crate) fn new(pool: PgPool, stream: Stream, patience: Duration) -> Self {
-        Self { pool, stream, queues: Queues::default(), patience }
+    pub(crate) fn new(this: Weak<Self>, connections: Connections, stream: Stream, patience: Duration) -> Self {
+        Self { this, connections, stream, queues: Queues::default(), batches: Batches::default(), patience }
+    }
+
+    /// The store, for a task of its own.
+    pub(crate) fn handle(&self) -> Result<Arc<Self>> {
+        let closed = || StorageError::Unavailable { message: "the store is closed".to_owned(), source: None };
+        self.this.upgrade().ok_or_else(closed)
     }
 
     /// A connection for a read.
-    pub(crate) async fn connection(&self) -> Done<PoolConnection<Postgres>> {
-        Ok(self.pool.acquire().await?)
+    pub(crate) async fn connection(&self) -> Done<Connection> {
+        self.connections.acquire().await
     }
 
     /// Begins a command; for the macro `command`.
     pub(crate) async fn begin(&self, locks: &Locks, attempts: &Attempts) -> Done<Command> {
         let places = timeout_at(attempts.contended, self.queues.wait(locks)).await.map_err(|_| contended())?;
         let base = self.stream.base();
-        let transaction = Transaction::begin(&self.pool, locks.begin()).await?;
+        let transaction = Transaction::begin(&self.connections, locks.begin()).await?;
         drop(places);
         Ok(Command::new(transaction, base))
     }
 
     /// Begins a read in one view; for the macro `view`.
     pub(crate) async fn begin_view(&self) -> Done<Transaction> {
-        Transaction::begin(&self.pool, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into_sql_str()).await
+        Transaction::begin(&self.connections, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY".into_sql_str()).await
     }
 
     /// Ends a command: when this returns it is durable, and below every horizon that is read from now on, by any node.
@@ -238,13 +252,13 @@ impl PostgresStore {
                 tokio::time::sleep(pause(u64::from(attempts.tries))).await;
                 Ok(())
             }
-            Failure::Lost(error) if Instant::now() < attempts.until && !self.pool.is_closed() => {
+            Failure::Lost(error) if Instant::now() < attempts.until && !self.connections.is_closed() => {
                 tracing::debug!(%error, "connecting again");
                 tokio::time::sleep(pause(u64::from(attempts.tries.min(10)) * 20)).await;
                 Ok(())
             }
             Failure::NotRunning if Instant::now() < attempts.until => {
-                match epoch::begin(&self.pool).await {
+                match epoch::begin(&self.connections).await {
                     Ok(()) => {}
                     Err(failure @ Failure::Final(_)) => return Err(failure.into()),
                     Err(_) => tokio::time::sleep(pause(100)).await,
@@ -255,15 +269,23 @@ impl PostgresStore {
         }
     }
 
+    /// The questions that are answered together.
+    pub(crate) const fn batches(&self) -> &Batches {
+        &self.batches
+    }
+
     pub(crate) const fn stream(&self) -> &Stream {
         &self.stream
     }
 }
 
 /// Gives a connection back after a read, or closes it if it is no good any more.
-pub(crate) fn give_back<T>(mut connection: PoolConnection<Postgres>, worked: Done<T>) -> Done<T> {
-    if let Err(Failure::Lost(_)) = &worked {
-        connection.close_on_drop();
+pub(crate) fn give_back<T>(connection: Connection, worked: Done<T>) -> Done<T> {
+    match &worked {
+        Ok(_) => connection.done(),
+        Err(Failure::Lost(_)) => connection.lost(),
+        // What was not read to its end may still be on it.
+        Err(_) => drop(connection),
     }
     worked
 }
@@ -324,14 +346,15 @@ impl Storage for PostgresStore {
     async fn ping(&self) -> Result<()> {
         let answer = async {
             let mut connection = self.connection().await?;
-            Ok::<_, Failure>(sqlx::query("SELECT 1").execute(&mut *connection).await?)
+            let answered = sqlx::query("SELECT 1").execute(&mut *connection).await;
+            give_back(connection, answered.map_err(Failure::from))
         };
         answer.await.map(drop).map_err(StorageError::from)
     }
 
     async fn close(&self) -> Result<()> {
         self.stream.end().await;
-        self.pool.close().await;
+        self.connections.close().await;
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use olmstead_domain::position::Position;
 use olmstead_storage::StorageError;
 use sqlx::{
     Connection as _, PgConnection, SqlSafeStr as _,
-    postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use tokio::{
     sync::{Notify, watch},
@@ -26,7 +26,9 @@ use tokio::{
 };
 
 use crate::{
-    OpenError, changes, epoch,
+    OpenError, changes,
+    connections::Connections,
+    epoch,
     error::{Done, Failure},
     transaction::Transaction,
 };
@@ -92,7 +94,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Connects and starts the tasks.
-    pub(crate) async fn start(pool: &PgPool, connect: PgConnectOptions) -> Result<Self, OpenError> {
+    pub(crate) async fn start(connections: &Connections, connect: PgConnectOptions) -> Result<Self, OpenError> {
         let mut first = PgConnection::connect_with(&connect).await.map_err(OpenError::Connect)?;
         let (horizon, base) = changes::horizon(&mut first).await?;
         let shared = Arc::new(Shared {
@@ -105,10 +107,10 @@ impl Stream {
         });
         let listener = listen(&connect).await?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow(Arc::clone(&shared), pool.clone(), connect.clone(), first));
+        tasks.spawn(follow(Arc::clone(&shared), connections.clone(), connect.clone(), first));
         tasks.spawn(tell(Arc::clone(&shared), connect.clone()));
         tasks.spawn(hear(Arc::clone(&shared), connect, listener));
-        tasks.spawn(tidy(pool.clone()));
+        tasks.spawn(tidy(connections.clone()));
         Ok(Self { shared, tasks: tokio::sync::Mutex::new(tasks) })
     }
 
@@ -181,14 +183,14 @@ impl Shared {
 }
 
 /// Reads the horizon whenever somebody asks.
-async fn follow(shared: Arc<Shared>, pool: PgPool, connect: PgConnectOptions, first: PgConnection) {
+async fn follow(shared: Arc<Shared>, connections: Connections, connect: PgConnectOptions, first: PgConnection) {
     let mut connection = first;
     loop {
         shared.ask.notified().await;
         while let Err(failure) = shared.ask(&mut connection).await {
             match failure {
                 Failure::NotRunning => {
-                    if let Err(failure) = epoch::begin(&pool).await {
+                    if let Err(failure) = epoch::begin(&connections).await {
                         tracing::warn!(?failure, "the store cannot be opened anew");
                         sleep(RECONNECT).await;
                     }
@@ -279,20 +281,20 @@ async fn in_time<T>(work: impl Future<Output = Done<T>>) -> Done<T> {
 }
 
 /// Prunes the log of changes and notes how far positions have come. All nodes do; one at a time does something.
-async fn tidy(pool: PgPool) {
+async fn tidy(connections: Connections) {
     let mut ticks = interval(TIDY_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(failure) = tidy_once(&pool).await {
+        if let Err(failure) = tidy_once(&connections).await {
             tracing::debug!(?failure, "the log of changes was not pruned");
         }
     }
 }
 
-async fn tidy_once(pool: &PgPool) -> Done<()> {
+async fn tidy_once(connections: &Connections) -> Done<()> {
     loop {
-        let mut transaction = Transaction::begin(pool, "BEGIN".into_sql_str()).await?;
+        let mut transaction = Transaction::begin(connections, "BEGIN".into_sql_str()).await?;
         let alone: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtext('olmstead tidy'))")
             .fetch_one(&mut *transaction)
             .await?;

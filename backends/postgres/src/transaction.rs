@@ -2,28 +2,31 @@
 //!
 //! sqlx takes a transaction for open once `BEGIN` was answered. Where the `BEGIN` and what comes with it fails, or is not
 //! waited for any more, it would give the connection back as it is: with locks that nobody holds, or reading what was
-//! true an hour ago. So it is kept here whether a connection is known to be out of its transaction, and one that is not is
-//! closed.
+//! true an hour ago. So it is kept with each connection whether it is known to be out of its transaction, and one that is
+//! not is closed.
 
 use std::ops::{Deref, DerefMut};
 
-use sqlx::{PgConnection, Postgres, SqlStr, pool::PoolConnection, postgres::PgPool};
+use sqlx::{PgConnection, SqlStr};
 
-use crate::error::Done;
+use crate::{
+    connections::{Connection, Connections},
+    error::{Done, Failure},
+};
 
 /// A connection inside of a transaction. Dropped, it is closed, which rolls back.
-pub(crate) struct Transaction {
-    connection: PoolConnection<Postgres>,
-    ended: bool,
-}
+pub(crate) struct Transaction(Connection);
 
 impl Transaction {
     /// Begins one. The statement may do more than that, such as take locks.
-    pub(crate) async fn begin(pool: &PgPool, statement: SqlStr) -> Done<Self> {
+    pub(crate) async fn begin(connections: &Connections, statement: SqlStr) -> Done<Self> {
+        let mut connection = connections.acquire().await?;
         // From here on the connection is ours to close, whatever becomes of the statement.
-        let mut begun = Self { connection: pool.acquire().await?, ended: false };
-        sqlx::raw_sql(statement).execute(&mut *begun.connection).await?;
-        Ok(begun)
+        connection.set_in_transaction(true);
+        match sqlx::raw_sql(statement).execute(&mut *connection).await {
+            Ok(_) => Ok(Self(connection)),
+            Err(error) => Err(failed(connection, error)),
+        }
     }
 
     pub(crate) async fn commit(self) -> Done<()> {
@@ -44,31 +47,38 @@ impl Transaction {
         });
     }
 
-    async fn end(mut self, statement: &'static str) -> Done<()> {
-        sqlx::raw_sql(statement).execute(&mut *self.connection).await?;
-        self.ended = true;
-        Ok(())
+    async fn end(self, statement: &'static str) -> Done<()> {
+        let Self(mut connection) = self;
+        match sqlx::raw_sql(statement).execute(&mut *connection).await {
+            Ok(_) => {
+                connection.set_in_transaction(false);
+                connection.done();
+                Ok(())
+            }
+            Err(error) => Err(failed(connection, error)),
+        }
     }
+}
+
+/// A connection whose transaction did not begin or end as it should.
+fn failed(connection: Connection, error: sqlx::Error) -> Failure {
+    let failure = Failure::from(error);
+    if let Failure::Lost(_) = &failure {
+        connection.lost();
+    }
+    failure
 }
 
 impl Deref for Transaction {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        &self.0
     }
 }
 
 impl DerefMut for Transaction {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.connection.close_on_drop();
-        }
+        &mut self.0
     }
 }

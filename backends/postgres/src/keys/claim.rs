@@ -1,6 +1,12 @@
 //! Claims of one-time keys. QUERIES.md says why they are made so.
+//!
+//! Claims that are made at the same time on a node are one command: those who come while one is under way wait, and are
+//! then served together, in the order they came. A crowd at one device so costs one commit and not one each.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::keys::{ClaimWant, ClaimedKey};
@@ -23,6 +29,8 @@ pub(super) struct Wishes<'a> {
     pools: Vec<(&'a ClaimWant, u64)>,
     /// Each wish, and the place of its pool.
     wants: Vec<(&'a ClaimWant, usize)>,
+    /// How many wishes each claim has.
+    claims: Vec<usize>,
     devices: usize,
 }
 
@@ -34,10 +42,10 @@ struct Taken {
 }
 
 impl<'a> Wishes<'a> {
-    pub(super) fn of(wants: &'a [ClaimWant]) -> Self {
+    pub(super) fn of(claims: &'a [Arc<Vec<ClaimWant>>]) -> Self {
         let mut places = BTreeMap::new();
-        let mut wishes = Self { pools: Vec::new(), wants: Vec::with_capacity(wants.len()), devices: 0 };
-        for want in wants {
+        let mut wishes = Self { pools: Vec::new(), wants: Vec::new(), claims: Vec::new(), devices: 0 };
+        for want in claims.iter().flat_map(|wants| wants.iter()) {
             let place = *places.entry((&want.user_id, &want.device_id, &want.algorithm)).or_insert_with(|| {
                 wishes.pools.push((want, 0));
                 wishes.pools.len() - 1
@@ -47,6 +55,7 @@ impl<'a> Wishes<'a> {
             }
             wishes.wants.push((want, place));
         }
+        wishes.claims = claims.iter().map(|wants| wants.len()).collect();
         wishes.devices =
             places.keys().map(|(user_id, device_id, _)| (user_id, device_id)).collect::<BTreeSet<_>>().len();
         wishes
@@ -60,10 +69,11 @@ impl<'a> Wishes<'a> {
         self.pools.iter().fold(Locks::new(), |locks, (want, _)| locks.pool(&want.user_id, &want.device_id))
     }
 
-    /// Takes the key of each pool that was uploaded first, else the fallback key, which is marked used.
-    pub(super) async fn take(&self, command: &mut Command) -> Done<Vec<ClaimedKey>> {
+    /// Takes the key of each pool that was uploaded first, else the fallback key, which is marked used. An answer for each
+    /// claim.
+    pub(super) async fn take(&self, command: &mut Command) -> Done<Vec<Vec<ClaimedKey>>> {
         if self.pools.is_empty() {
-            return Ok(Vec::new());
+            return Ok(self.claims.iter().map(|_| Vec::new()).collect());
         }
         if self.devices > LOCKED {
             self.hold(command).await?;
@@ -140,26 +150,30 @@ impl<'a> Wishes<'a> {
         Ok(())
     }
 
-    /// What was taken, in the order of the wishes.
-    fn answer(&self, mut taken: Vec<Taken>) -> Vec<ClaimedKey> {
-        let mut claimed = Vec::with_capacity(self.wants.len());
-        for (want, pool) in &self.wants {
-            let Some(pool) = taken.get_mut(*pool) else { continue };
-            let (key, fallback) = match pool.one_time.pop_front() {
-                Some(key) => (key, false),
-                None => match &pool.fallback {
-                    Some(key) => (key.clone(), true),
-                    None => continue,
-                },
-            };
-            claimed.push(ClaimedKey {
-                user_id: want.user_id.clone(),
-                device_id: want.device_id.clone(),
-                key_name: format!("{}:{}", want.algorithm, key.0),
-                key: key.1,
-                fallback,
-            });
-        }
-        claimed
+    /// What was taken, by claims and in the order of their wishes.
+    fn answer(&self, mut taken: Vec<Taken>) -> Vec<Vec<ClaimedKey>> {
+        let mut wants = self.wants.iter();
+        let mut claim = |wishes: usize| {
+            let wants = wants.by_ref().take(wishes);
+            wants.filter_map(|(want, pool)| taken.get_mut(*pool).and_then(|pool| pool.next(want))).collect()
+        };
+        self.claims.iter().map(|wishes| claim(*wishes)).collect()
+    }
+}
+
+impl Taken {
+    /// What one wish gets.
+    fn next(&mut self, want: &ClaimWant) -> Option<ClaimedKey> {
+        let ((key_id, key), fallback) = match self.one_time.pop_front() {
+            Some(key) => (key, false),
+            None => (self.fallback.clone()?, true),
+        };
+        Some(ClaimedKey {
+            user_id: want.user_id.clone(),
+            device_id: want.device_id.clone(),
+            key_name: format!("{}:{key_id}", want.algorithm),
+            key,
+            fallback,
+        })
     }
 }

@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 
-use olmstead_domain::rooms::pdu::Pdu;
-use olmstead_storage::{StorageError, rooms::StoredEvent};
+use olmstead_domain::{position::Cursor, rooms::pdu::Pdu};
+use olmstead_storage::{Result, StorageError, rooms::StoredEvent};
 use ruma::{EventId, OwnedEventId};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use crate::{
     error::Done,
-    rows::{Columns as _, damaged},
+    rows::{At as _, damaged, numbered},
     text::stored_all,
 };
 
@@ -50,31 +50,59 @@ pub(super) fn text_of(pdu: &Pdu) -> Done<String> {
     serde_json::to_string(pdu).map_err(|error| StorageError::corrupt("an event cannot be written", error).into())
 }
 
-fn pdu(row: &PgRow, column: &str) -> Done<Option<Pdu>> {
-    let Some(text) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
-    let pdu = serde_json::from_str(text).map_err(|error| StorageError::corrupt("an event cannot be read", error))?;
-    Ok(Some(pdu))
+fn read_pdu(text: &str) -> Done<Pdu> {
+    serde_json::from_str(text).map_err(|error| StorageError::corrupt("an event cannot be read", error).into())
 }
 
-/// An event with all that is known of it; `None` where no event was found.
-pub(super) fn event(row: &PgRow) -> Done<Option<StoredEvent>> {
-    let Some(pdu_of_event) = pdu(row, "pdu")? else { return Ok(None) };
-    let transaction = match row.maybe_id("transaction_device")? {
-        Some(device_id) => Some((device_id, row.count("transaction_generation")?, row.text("transaction_id")?)),
+/// An event with all that is known of it, from the columns of `events_from!` that begin at this place; `None` where no
+/// event was found.
+fn event(row: &PgRow, at: usize) -> Done<Option<StoredEvent>> {
+    let Some(text) = row.try_get::<Option<&str>, _>(at)? else { return Ok(None) };
+    let transaction = match row.maybe_text_at(at + 4)? {
+        Some(device_id) => Some((device_id.into(), row.count_at(at + 5)?, row.text_at(at + 6)?)),
         None => None,
     };
+    let redaction: Option<&str> = row.try_get(at + 7)?;
     Ok(Some(StoredEvent {
-        pdu: pdu_of_event,
-        cursor: row.cursor()?,
-        redacted_by: pdu(row, "redaction")?,
+        pdu: read_pdu(text)?,
+        cursor: Cursor::new(row.place_at(at + 1)?, row.ordinal_at(at + 2)?),
+        redacted_by: redaction.map(read_pdu).transpose()?,
         transaction,
-        replaces: row.maybe_id("replaces")?,
+        replaces: row
+            .maybe_text_at(at + 3)?
+            .map(|replaced| replaced.try_into().map_err(|_| damaged("replaces")))
+            .transpose()?,
     }))
 }
 
 /// Events that an index names, so they must be there.
 pub(super) fn all(rows: &[PgRow]) -> Done<Vec<StoredEvent>> {
-    rows.iter().map(|row| event(row)?.ok_or_else(|| damaged("event_id"))).collect()
+    rows.iter().map(|row| named(row, 0)).collect()
+}
+
+fn named(row: &PgRow, at: usize) -> Done<StoredEvent> {
+    event(row, at)?.ok_or_else(|| damaged("event_id"))
+}
+
+/// As [`all`], for several questions: the first column is the number of the part that a row answers, and `of` gives the
+/// place of the question that each part is of.
+pub(super) fn by_question(
+    rows: &[PgRow],
+    questions: usize,
+    of: impl Fn(usize) -> Option<usize>,
+) -> Done<Vec<Result<Vec<StoredEvent>>>> {
+    let mut found: Vec<Result<Vec<StoredEvent>>> = (0..questions).map(|_| Ok(Vec::new())).collect();
+    for row in rows {
+        let part = numbered(row)?;
+        let found = of(part).and_then(|place| found.get_mut(place)).ok_or_else(|| damaged("number"))?;
+        if let Ok(events) = found {
+            match named(row, 1) {
+                Ok(event) => events.push(event),
+                Err(failure) => *found = Err(failure.into()),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Events in the order asked.
@@ -84,7 +112,7 @@ pub(super) async fn load(sql: &mut PgConnection, event_ids: &[OwnedEventId]) -> 
         .fetch_all(sql)
         .await?
         .iter()
-        .map(event)
+        .map(|row| event(row, 0))
         .collect()
 }
 
@@ -101,7 +129,7 @@ pub(super) async fn auth_chain(sql: &mut PgConnection, event_ids: &[OwnedEventId
             .fetch_all(&mut *sql)
             .await?;
         for row in &rows {
-            let Some(pdu) = pdu(row, "pdu")? else { continue };
+            let pdu = read_pdu(row.try_get(0)?)?;
             next.extend(pdu.auth_events().iter().filter(|id| seen.insert((*id).clone())).cloned());
             chain.push(pdu);
         }

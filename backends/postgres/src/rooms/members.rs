@@ -99,7 +99,7 @@ fn room_membership(row: &PgRow, to: Position) -> Done<RoomMembership> {
 
 /// Every room the user has to do with, as of strictly before `to`, in order of their ids; of forgotten ones those that
 /// the user was in just before `forgotten_from`.
-pub(crate) async fn memberships(
+pub(super) async fn memberships(
     sql: &mut PgConnection,
     user_id: &UserId,
     forgotten_from: Position,

@@ -11,6 +11,8 @@ mod sharing;
 mod state;
 mod timeline;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_domain::{
     position::{Cursor, Position},
@@ -24,9 +26,15 @@ use olmstead_storage::{
     },
     to_device::TransactionKey,
 };
-use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, UserId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
-pub(crate) use self::members::memberships;
+use self::state::Select;
+pub(crate) use self::{
+    rows::membership_of,
+    sharing::Sharing,
+    state::{EntryWanted, SpanWanted, StateWanted},
+    timeline::PageWanted,
+};
 use crate::{
     PostgresStore,
     locks::Locks,
@@ -36,7 +44,10 @@ use crate::{
 #[async_trait]
 impl Rooms for PostgresStore {
     async fn room_head(&self, room_id: &RoomId) -> Result<Option<RoomHead>> {
-        read!(self, |connection| rows::head(connection, room_id).await)
+        let make = |rooms: Vec<Arc<OwnedRoomId>>| async move {
+            read!(self, |connection| rows::heads(connection, &rooms).await)
+        };
+        self.batches().heads.ask(room_id.to_owned(), make).await
     }
 
     async fn append_events(&self, append: Append) -> Result<AppendOutcome> {
@@ -61,15 +72,34 @@ impl Rooms for PostgresStore {
         before: Option<Cursor>,
         select: StateSelection,
     ) -> Result<Vec<StoredEvent>> {
-        read!(self, |connection| state::state(connection, room_id, before, &select).await)
+        let (select, wanted) = StateWanted::of(room_id, before, select);
+        let make = |wanted: Vec<Arc<StateWanted>>| async move {
+            read!(self, |connection| state::states(connection, &wanted, select).await)
+        };
+        let batches = &self.batches().states;
+        match select {
+            Select::All => &batches.all,
+            Select::AllButMembers => &batches.all_but_members,
+            Select::Types => &batches.types,
+            Select::These => &batches.these,
+        }
+        .ask(wanted, make)
+        .await
     }
 
     async fn state_between(&self, room_id: &RoomId, from: Cursor, to: Cursor) -> Result<Vec<StoredEvent>> {
-        read!(self, |connection| state::state_between(connection, room_id, from, to).await)
+        let make = |wanted: Vec<Arc<SpanWanted>>| async move {
+            read!(self, |connection| state::states_between(connection, &wanted).await)
+        };
+        self.batches().states.between.ask(SpanWanted { room_id: room_id.to_owned(), from, to }, make).await
     }
 
     async fn state_history(&self, room_id: &RoomId, kind: &str, state_key: &str) -> Result<Vec<StoredEvent>> {
-        read!(self, |connection| state::history(connection, room_id, kind, state_key).await)
+        let make = |wanted: Vec<Arc<EntryWanted>>| async move {
+            read!(self, |connection| state::histories(connection, &wanted).await)
+        };
+        let (kind, state_key) = (kind.to_owned(), state_key.to_owned());
+        self.batches().states.histories.ask(EntryWanted { room_id: room_id.to_owned(), kind, state_key }, make).await
     }
 
     async fn timeline(
@@ -80,7 +110,16 @@ impl Rooms for PostgresStore {
         limit: usize,
         direction: Direction,
     ) -> Result<TimelinePage> {
-        read!(self, |connection| timeline::timeline(connection, room_id, (from, to), limit, direction).await)
+        let make = |pages: Vec<Arc<PageWanted>>| async move {
+            read!(self, |connection| timeline::timelines(connection, &pages, direction).await)
+        };
+        let batches = &self.batches().timelines;
+        match direction {
+            Direction::Forward => &batches.forward,
+            Direction::Backward => &batches.backward,
+        }
+        .ask(PageWanted { room_id: room_id.to_owned(), from, to, most: limit }, make)
+        .await
     }
 
     async fn members(&self, room_id: &RoomId, before: Option<Cursor>) -> Result<Vec<Member>> {
@@ -106,7 +145,7 @@ impl Rooms for PostgresStore {
         forgotten_from: Position,
         to: Position,
     ) -> Result<Vec<RoomMembership>> {
-        read!(self, |connection| memberships(connection, user_id, forgotten_from, to).await)
+        read!(self, |connection| members::memberships(connection, user_id, forgotten_from, to).await)
     }
 
     async fn membership(&self, room_id: &RoomId, user_id: &UserId) -> Result<Option<RoomMembership>> {
@@ -120,7 +159,14 @@ impl Rooms for PostgresStore {
         encrypted_only: bool,
         or_invited: bool,
     ) -> Result<Vec<OwnedUserId>> {
-        read!(self, |connection| sharing::sharing(connection, user_id, others, encrypted_only, or_invited).await)
+        if others.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = Sharing { user_id: user_id.to_owned(), others: others.to_vec(), encrypted_only, or_invited };
+        let make = |asked: Vec<Arc<Sharing>>| async move {
+            read!(self, |connection| sharing::sharing(connection, &asked).await)
+        };
+        self.batches().sharing.ask(asked, make).await
     }
 
     async fn forget_room(&self, room_id: &RoomId, user_id: &UserId) -> Result<bool> {

@@ -1,17 +1,19 @@
 //! Columns that the rows of rooms share.
 
+use std::sync::Arc;
+
 use olmstead_domain::position::{Cursor, Position};
 use olmstead_storage::{
-    StorageError,
+    Result, StorageError,
     rooms::{Membership, RoomHead},
 };
-use ruma::{OwnedEventId, RoomId};
+use ruma::{OwnedEventId, OwnedRoomId};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use crate::{
     error::Done,
-    rows::{Columns as _, damaged},
-    text::{original, stored},
+    rows::{Columns as _, damaged, numbered},
+    text::{original, stored_all},
 };
 
 /// A membership as a number. Part of the schema; statements use the numbers, too.
@@ -26,7 +28,7 @@ pub(super) const fn membership_number(membership: Membership) -> i16 {
 }
 
 /// The membership a number stands for.
-pub(super) fn membership_of(number: i16) -> Done<Membership> {
+pub(crate) fn membership_of(number: i16) -> Done<Membership> {
     Ok(match number {
         1 => Membership::Invite,
         2 => Membership::Join,
@@ -52,27 +54,37 @@ pub(super) fn encrypted_at(row: &PgRow) -> Done<Option<Cursor>> {
     Ok(Some(Cursor::new(Position(position), ordinal)))
 }
 
-/// A room's head; `None` for an unknown room.
-pub(super) async fn head(sql: &mut PgConnection, room_id: &RoomId) -> Done<Option<RoomHead>> {
-    let row = sqlx::query(
-        "SELECT version, revision, extremities, depth, joined, invited, encrypted_position, encrypted_ordinal
-         FROM room WHERE room_id = $1",
+/// The heads of rooms; `None` for unknown ones.
+pub(super) async fn heads(sql: &mut PgConnection, rooms: &[Arc<OwnedRoomId>]) -> Done<Vec<Result<Option<RoomHead>>>> {
+    let rows = sqlx::query(
+        "SELECT q.number, r.version, r.revision, r.extremities, r.depth, r.joined, r.invited, r.encrypted_position,
+             r.encrypted_ordinal
+         FROM unnest($1::text[]) WITH ORDINALITY AS q (room_id, number)
+             CROSS JOIN LATERAL (SELECT * FROM room WHERE room.room_id = q.room_id OFFSET 0) r",
     )
-    .bind(stored(room_id.as_str()))
-    .fetch_optional(sql)
+    .bind(stored_all(rooms.iter().map(|room_id| room_id.as_str())))
+    .fetch_all(sql)
     .await?;
-    let Some(row) = row else { return Ok(None) };
+    let mut found: Vec<Result<Option<RoomHead>>> = rooms.iter().map(|_| Ok(None)).collect();
+    for row in &rows {
+        let found = found.get_mut(numbered(row)?).ok_or_else(|| damaged("number"))?;
+        *found = head(row).map(Some).map_err(Into::into);
+    }
+    Ok(found)
+}
+
+fn head(row: &PgRow) -> Done<RoomHead> {
     let extremities: Vec<String> = row.try_get("extremities")?;
     let extremities = extremities.into_iter().map(|text| OwnedEventId::try_from(original(text)));
-    Ok(Some(RoomHead {
+    Ok(RoomHead {
         version: row.id("version")?,
         revision: row.count("revision")?,
         extremities: extremities
-            .collect::<Result<_, _>>()
-            .map_err(|error| StorageError::corrupt(format!("the extremities of {room_id}"), error))?,
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| StorageError::corrupt("the extremities of a room", error))?,
         depth: row.count("depth")?,
-        encrypted_at: encrypted_at(&row)?,
+        encrypted_at: encrypted_at(row)?,
         joined_count: row.count("joined")?,
         invited_count: row.count("invited")?,
-    }))
+    })
 }

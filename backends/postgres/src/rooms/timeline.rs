@@ -1,15 +1,20 @@
 //! Timelines.
 
+use std::sync::Arc;
+
 use olmstead_domain::position::Cursor;
-use olmstead_storage::rooms::{Direction, TimelinePage};
-use ruma::RoomId;
+use olmstead_storage::{
+    Result,
+    rooms::{Direction, TimelinePage},
+};
+use ruma::OwnedRoomId;
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::events::{all, events_from};
+use super::events::{all, by_question, events_from};
 use crate::{
     error::Done,
     rows::{limit, ordinal, place},
-    text::stored,
+    text::stored_all,
 };
 
 /// As many rows as are asked for, and one that tells whether there are more.
@@ -25,33 +30,57 @@ pub(super) fn page(mut rows: Vec<PgRow>, most: usize) -> Done<TimelinePage> {
 }
 
 /// A page of a room's timeline.
-pub(super) async fn timeline(
+pub(crate) struct PageWanted {
+    pub(super) room_id: OwnedRoomId,
+    pub(super) from: Cursor,
+    pub(super) to: Cursor,
+    pub(super) most: usize,
+}
+
+/// Statements for pages of timelines.
+macro_rules! pages {
+    ($order:literal) => {
+        concat!(
+            "SELECT q.number, e.* FROM unnest($1::text[], $2::bigint[], $3::int[], $4::bigint[], $5::int[], $6::bigint[])
+                 WITH ORDINALITY AS q (room_id, from_position, from_ordinal, to_position, to_ordinal, most, number)
+             CROSS JOIN LATERAL (",
+            events_from!(
+                "event e WHERE e.in_timeline AND e.room_id = q.room_id
+                     AND (e.position, e.ordinal) >= (q.from_position, q.from_ordinal)
+                     AND (e.position, e.ordinal) < (q.to_position, q.to_ordinal)
+                 ORDER BY ",
+                $order,
+                " LIMIT q.most"
+            ),
+            ") e"
+        )
+    };
+}
+
+/// Pages of timelines.
+pub(super) async fn timelines(
     sql: &mut PgConnection,
-    room_id: &RoomId,
-    (from, to): (Cursor, Cursor),
-    most: usize,
+    pages: &[Arc<PageWanted>],
     direction: Direction,
-) -> Done<TimelinePage> {
+) -> Done<Vec<Result<TimelinePage>>> {
     let statement = match direction {
-        Direction::Forward => events_from!(
-            "event e WHERE e.in_timeline AND e.room_id = $1
-                 AND (e.position, e.ordinal) >= ($2, $3) AND (e.position, e.ordinal) < ($4, $5)
-             ORDER BY e.position, e.ordinal LIMIT $6"
-        ),
-        Direction::Backward => events_from!(
-            "event e WHERE e.in_timeline AND e.room_id = $1
-                 AND (e.position, e.ordinal) >= ($2, $3) AND (e.position, e.ordinal) < ($4, $5)
-             ORDER BY e.position DESC, e.ordinal DESC LIMIT $6"
-        ),
+        Direction::Forward => pages!("e.position, e.ordinal"),
+        Direction::Backward => pages!("e.position DESC, e.ordinal DESC"),
     };
     let rows = sqlx::query(statement)
-        .bind(stored(room_id.as_str()))
-        .bind(place(from.position))
-        .bind(ordinal(from))
-        .bind(place(to.position))
-        .bind(ordinal(to))
-        .bind(and_one(most))
+        .bind(stored_all(pages.iter().map(|page| &page.room_id)))
+        .bind(pages.iter().map(|page| place(page.from.position)).collect::<Vec<_>>())
+        .bind(pages.iter().map(|page| ordinal(page.from)).collect::<Vec<_>>())
+        .bind(pages.iter().map(|page| place(page.to.position)).collect::<Vec<_>>())
+        .bind(pages.iter().map(|page| ordinal(page.to)).collect::<Vec<_>>())
+        .bind(pages.iter().map(|page| and_one(page.most)).collect::<Vec<_>>())
         .fetch_all(sql)
         .await?;
-    page(rows, most)
+    let cut = |(mut events, page): (Vec<_>, &Arc<PageWanted>)| {
+        let more = events.len() > page.most;
+        events.truncate(page.most);
+        TimelinePage { events, more }
+    };
+    let found = by_question(&rows, pages.len(), Some)?;
+    Ok(found.into_iter().zip(pages).map(|(events, page)| events.map(|events| cut((events, page)))).collect())
 }
