@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::cpu::Processes;
+use crate::cpu::{Processes, Reading};
 
 /// What a workload took.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +69,26 @@ pub struct Meter {
 }
 
 impl Meter {
+    /// The CPU time of server and database until now.
+    #[must_use]
+    pub fn read(&self) -> [Reading; 2] {
+        [self.server.read(), self.database.read()]
+    }
+
+    /// CPU seconds of server and database from a reading until now.
+    #[must_use]
+    pub fn since(&self, [server, database]: &[Reading; 2]) -> (f64, f64) {
+        (self.server.read().since(server), self.database.read().since(database))
+    }
+
+    /// Memory of the server, MiB.
+    #[must_use]
+    // Memory is far below 2^52 bytes.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn memory(&self) -> f64 {
+        self.server.memory() as f64 / 1_048_576.0
+    }
+
     /// Does `operation` with each of `items`, at most `clients` at once.
     pub async fn measure<T, F: Future>(
         &self,
@@ -76,7 +96,7 @@ impl Meter {
         items: impl IntoIterator<Item = T>,
         operation: impl Fn(T) -> F,
     ) -> (Measured, Vec<F::Output>) {
-        let before = (self.server.cpu(), self.database.cpu());
+        let before = self.read();
         let began = Instant::now();
         let done: Vec<(Duration, F::Output)> = stream::iter(items)
             .map(|item| {
@@ -91,11 +111,10 @@ impl Meter {
             .collect()
             .await;
         let wall = began.elapsed();
-        let (server, database) = (self.server.cpu() - before.0, self.database.cpu() - before.1);
+        let (server, database) = self.since(&before);
         let (mut times, outputs): (Vec<_>, Vec<_>) = done.into_iter().unzip();
         times.sort_unstable();
-        let measured =
-            Measured { operations: times.len(), times, wall, server, database, memory: self.server.memory() };
+        let measured = Measured { operations: times.len(), times, wall, server, database, memory: self.memory() };
         (measured, outputs)
     }
 }
