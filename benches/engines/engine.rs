@@ -1,7 +1,26 @@
 //! Opening a store of either engine.
 
+use std::path::{Path, PathBuf};
+
 use olmstead_storage::SharedStorage;
 use tempfile::TempDir;
+
+/// Where an embedded engine keeps its files.
+pub(crate) enum Directory {
+    /// Goes with this value.
+    Lent(TempDir),
+    /// Stays.
+    Kept(PathBuf),
+}
+
+impl Directory {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Lent(directory) => directory.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
 
 /// A storage engine.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -22,10 +41,10 @@ impl Engine {
     }
 
     /// An empty store in the directory, or the database at the URL.
-    pub(crate) async fn open(self, directory: &TempDir, url: Option<&str>) -> SharedStorage {
+    pub(crate) async fn open(self, directory: &Path, url: Option<&str>) -> SharedStorage {
         match self {
             Self::RocksDb => {
-                olmstead_rocksdb::RocksStore::open(directory.path(), olmstead_rocksdb::Options::default()).unwrap()
+                olmstead_rocksdb::RocksStore::open(directory, olmstead_rocksdb::Options::default()).unwrap()
             }
             Self::Postgres => {
                 let url = url.unwrap_or_else(|| panic!("--url is needed for postgres"));

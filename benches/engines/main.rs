@@ -14,9 +14,13 @@ mod world;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use olmstead_benches::{check::Violations, report::Report};
+use olmstead_benches::{check::Violations, progress::Progress, report::Report};
 
-use crate::{engine::Engine, world::World};
+use crate::{
+    engine::{Directory, Engine},
+    work::Workload,
+    world::World,
+};
 
 /// Measures storage engines.
 #[derive(Debug, Parser)]
@@ -34,6 +38,9 @@ struct Options {
     /// How many users there are, in each world.
     #[arg(long, value_delimiter = ',', default_value = "100,1000,10000")]
     sizes: Vec<usize>,
+    /// Makes the world of the first size in this directory, or at `--url`, leaves it there, and measures nothing.
+    #[arg(long)]
+    fill: Option<PathBuf>,
     /// Only workloads with this in their name. May be repeated.
     #[arg(long)]
     only: Vec<String>,
@@ -48,20 +55,12 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let mut report = Report::new(options.engine.name());
-    for (number, size) in options.sizes.iter().enumerate() {
-        let world = World::new(&options, number, *size).await;
-        for workload in work::ALL {
-            let is_chosen = options.only.is_empty() || options.only.iter().any(|only| workload.name.contains(only));
-            if is_chosen {
-                eprintln!("{}, {size} users: {} …", options.engine.name(), workload.name);
-                report.add(workload.name, Some(*size), (workload.run)(&world).await);
-            }
-        }
-        world.close().await;
+    if let Some(path) = &options.fill {
+        World::new(&options, 0, options.sizes[0], Directory::Kept(path.clone())).await.close().await;
+        return ExitCode::SUCCESS;
     }
-    report.finish(&Violations::default());
-    print!("seed {}\n{}", options.seed, report.table());
+    let report = measure(&options).await;
+    print!("{}", report.table());
     if let Some(path) = &options.json
         && let Err(error) = std::fs::write(path, report.json().to_string())
     {
@@ -69,4 +68,24 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+async fn measure(options: &Options) -> Report {
+    let mut report = Report::new(options.engine.name()).with_seed(options.seed);
+    let is_chosen = |name: &str| options.only.is_empty() || options.only.iter().any(|only| name.contains(only));
+    let chosen: Vec<&Workload> = work::ALL.iter().filter(|workload| is_chosen(workload.name)).collect();
+    let mut progress = Progress::new(options.sizes.len() * (chosen.len() + 1));
+    for (number, size) in options.sizes.iter().enumerate() {
+        let name = format!("{}, {size} users", options.engine.name());
+        progress.begin(&format!("{name}: making them"));
+        let directory = Directory::Lent(tempfile::tempdir().unwrap());
+        let world = World::new(options, number, *size, directory).await;
+        for workload in &chosen {
+            progress.begin(&format!("{name}: {}", workload.name));
+            report.add([workload.name, workload.about], Some(*size), (workload.run)(&world).await);
+        }
+        world.close().await;
+    }
+    report.finish(&Violations::default());
+    report
 }

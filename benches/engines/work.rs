@@ -10,6 +10,7 @@ use olmstead_domain::{
 };
 use olmstead_storage::{
     backups::{BackupKey, BackupSelection, PutBackupOutcome},
+    cross_signing::{CrossSigningKeys, NewSignature, PutCrossSigningOutcome, SignatureTarget},
     devices::DeviceRef,
     keys::KeyQuery,
     rooms::Direction,
@@ -32,41 +33,73 @@ type Run = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = Measured> + 'a>>
 /// One kind of work.
 pub(crate) struct Workload {
     pub(crate) name: &'static str,
+    /// What is done, as one operation.
+    pub(crate) about: &'static str,
     pub(crate) run: Run,
 }
 
 macro_rules! workloads {
-    ($($name:literal: $run:path;)*) => {
+    ($($name:literal: $run:path, $about:literal;)*) => {
         /// All workloads, in the order of the report.
-        pub(crate) const ALL: &[Workload] = &[$(Workload { name: $name, run: |world| Box::pin($run(world)) }),*];
+        pub(crate) const ALL: &[Workload] = &[$(Workload { name: $name, about: $about, run: |world| Box::pin($run(world)) }),*];
     };
 }
 
 workloads! {
-    "claim, one device": claim_one;
-    "claim, many devices": claim_many;
-    "claim, 100 devices in one": claim_hundred;
-    "upload device and 50 keys": upload;
-    "top up 50 keys": top_up;
-    "count keys": count;
-    "query 1 user": query_1;
-    "query 100 users": query_100;
-    "query 1,000 users": query_1000;
-    "to-device to 100 devices": to_device;
-    "drain an inbox of 100": drain;
-    "device change, room of 10": change_small;
-    "device change, large room": change_large;
-    "device change, all rooms": change_busy;
-    "who of 100 shares a room": sharing;
-    "backup one session": backup_one;
-    "backup 1,000 sessions": backup_bulk;
-    "backup, replace 1,000": backup_replace;
-    "backup, read 10,000": backup_read;
-    "event, room of 10": event_small;
-    "event, large room": event_large;
-    "timeline of 20": timeline;
-    "empty sync, one room": sync_one;
-    "empty sync, all rooms": sync_busy;
+    "claim, one device": claim_one,
+        "8 tasks claim a key of the same device";
+    "claim, many devices": claim_many,
+        "8 tasks claim a key of different devices";
+    "claim, 100 devices in one": claim_hundred,
+        "one command claims a key of each of 100 devices";
+    "upload device and 50 keys": upload,
+        "identity keys, 50 one-time keys and a fallback key of a new device";
+    "top up 50 keys": top_up,
+        "50 more one-time keys of a device";
+    "count keys": count,
+        "the key counts of a device";
+    "query 1 user": query_1,
+        "stored keys of one user with one device";
+    "query 100 users": query_100,
+        "stored keys of 100 users in one read";
+    "query 1,000 users": query_1000,
+        "stored keys of 1,000 users in one read";
+    "query a user of 50 devices": query_devices,
+        "stored keys of one user with 50 devices";
+    "cross-signing and signatures": cross_signing,
+        "reads and stores the three keys, then adds a signature on the device";
+    "to-device to 100 devices": to_device,
+        "one command writes a message to each of 100 devices";
+    "drain an inbox of 100": drain,
+        "reads 100 messages of a device, then acknowledges them";
+    "device change, room of 10": change_small,
+        "new identity keys of a member of a room of 10";
+    "device change, large room": change_large,
+        "new identity keys of a member of the largest room, of everyone up to 10,000";
+    "device change, all rooms": change_busy,
+        "new identity keys of a user who is in every room, one for every ten users";
+    "who of 100 shares a room": sharing,
+        "which of 100 users share a room with one";
+    "backup one session": backup_one,
+        "puts one session";
+    "backup 1,000 sessions": backup_bulk,
+        "puts 1,000 sessions into an empty backup";
+    "backup, replace 1,000": backup_replace,
+        "puts 1,000 sessions that replace others";
+    "backup, read 10,000": backup_read,
+        "reads a backup of 10,000 sessions";
+    "event, room of 10": event_small,
+        "builds, signs and appends an event in a room of 10, one after another";
+    "event, large room": event_large,
+        "the same in the largest room, of everyone up to 10,000";
+    "timeline of 20": timeline,
+        "reads the last 20 events of the largest room";
+    "empty sync, one room": sync_one,
+        "what a sync reads for a user of two rooms when nothing has happened";
+    "empty sync, all rooms": sync_busy,
+        "what a sync reads for a user who is in every room, one for every ten users, when nothing has happened";
+    "sync after 10 changes": sync_changes,
+        "what a sync reads after ten device lists changed";
 }
 
 async fn claim_one(world: &World) -> Measured {
@@ -129,6 +162,53 @@ async fn query_100(world: &World) -> Measured {
 
 async fn query_1000(world: &World) -> Measured {
     query(world, 1_000, 30).await
+}
+
+async fn query_devices(world: &World) -> Measured {
+    let user = world.device().await;
+    world.stock(&user, 1).await;
+    world.more_devices(&user, 49).await;
+    let queries = [KeyQuery { user_id: user.user_id.clone(), device_ids: Vec::new() }];
+    let one = async |_| {
+        let answer = world.storage.query_keys(&queries, None).await.unwrap();
+        assert_eq!(answer[0].devices.len(), 50, "every device is there");
+    };
+    world.meter.measure(CLIENTS, 0..800, one).await.0
+}
+
+/// Three keys, and a signature on the device.
+async fn cross_signing(world: &World) -> Measured {
+    let devices = prepare(0..100, |_| world.device()).await;
+    prepare(&devices, |device| world.stock(device, 1)).await;
+    let one = async |device: &DeviceRef| {
+        let (user, number) = (&device.user_id, world.next());
+        let key = |usage: &str| {
+            let text = format!(
+                r#"{{"user_id":"{user}","usage":["{usage}"],"keys":{{"ed25519:{number:043}":"{number:043}"}}}}"#
+            );
+            Some(RawJson::from_text(text).unwrap())
+        };
+        let keys = CrossSigningKeys {
+            revision: 0,
+            master: key("master"),
+            self_signing: key("self_signing"),
+            user_signing: key("user_signing"),
+        };
+        let before = world.storage.cross_signing_keys(user).await.unwrap().revision;
+        let put = world.storage.put_cross_signing_keys(user, before, keys, vec![format!("{number:043}")]).await;
+        assert_eq!(put.unwrap(), PutCrossSigningOutcome::Stored, "the keys are stored");
+        let query = KeyQuery { user_id: user.clone(), device_ids: Vec::new() };
+        let stored = world.storage.query_keys(&[query], None).await.unwrap().remove(0).devices.remove(0).keys;
+        let signature = NewSignature {
+            target: SignatureTarget::Device(user.clone(), device.device_id.clone()),
+            verified_against: stored,
+            signer: user.clone(),
+            key_id: format!("ed25519:{number:043}"),
+            signature: format!("{number:086}"),
+        };
+        assert_eq!(world.storage.add_signatures(vec![signature]).await.unwrap(), [true], "the signature is stored");
+    };
+    world.meter.measure(CLIENTS, &devices, one).await.0
 }
 
 fn messages(devices: &[DeviceRef]) -> Vec<OutgoingMessage> {
@@ -285,4 +365,19 @@ async fn sync_one(world: &World) -> Measured {
 
 async fn sync_busy(world: &World) -> Measured {
     sync(world, &world.busy, (20_000 / world.rooms).clamp(20, 2_000)).await
+}
+
+/// The device lists of ten others changed.
+async fn sync_changes(world: &World) -> Measured {
+    let position = world.storage.horizon().await.unwrap().position;
+    for device in &world.users[..10] {
+        world.storage.upload_keys(device, world.identity(device)).await.unwrap();
+    }
+    let device = world.users[11].clone();
+    let query = SyncQuery { device, since: Some(position), inbox_from: Cursor::at(position), inbox_limit: 100 };
+    let one = async |_| {
+        let facts = world.storage.sync_facts(&query).await.unwrap().unwrap();
+        assert!(facts.device_lists.len() >= 10, "every change is told");
+    };
+    world.meter.measure(CLIENTS, 0..2_000, one).await.0
 }

@@ -10,16 +10,15 @@ use olmstead_domain::json::RawJson;
 use olmstead_storage::{
     SharedStorage,
     accounts::Account,
-    devices::{DeviceRef, NewSession},
+    devices::{DeviceRef, LoginOutcome, NewSession},
     keys::{ClaimWant, KeysUpload, UploadOutcome},
 };
 use ruma::OwnedUserId;
-use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::{
     Options,
-    engine::Engine,
+    engine::{Directory, Engine},
     rooms::{Room, Writer},
 };
 
@@ -65,15 +64,14 @@ pub(crate) struct World {
     pub(crate) busy: DeviceRef,
     pub(crate) rooms: usize,
     names: AtomicU64,
-    _directory: TempDir,
+    _directory: Directory,
 }
 
 impl World {
     /// A world of so many users in a fresh store; `number` tells its names from those of other worlds in one database.
-    pub(crate) async fn new(options: &Options, number: usize, size: usize) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+    pub(crate) async fn new(options: &Options, number: usize, size: usize, directory: Directory) -> Self {
         let engine: Engine = options.engine;
-        let storage = engine.open(&directory, options.url.as_deref()).await;
+        let storage = engine.open(directory.path(), options.url.as_deref()).await;
         let meter =
             Meter { server: Processes::new(&[std::process::id()]), database: Processes::new(&options.database_pid) };
         let names = AtomicU64::new(u64::try_from(number).unwrap_or_default() << 40);
@@ -120,6 +118,19 @@ impl World {
         device(&self.storage, &self.names).await
     }
 
+    /// So many further devices of a user, with identity keys.
+    pub(crate) async fn more_devices(&self, of: &DeviceRef, count: usize) {
+        for _ in 0..count {
+            let number = self.next();
+            let session = session(&format!("MORE{number}"), number);
+            let device = match self.storage.login(&of.user_id, session).await.unwrap() {
+                LoginOutcome::LoggedIn { device, .. } => device,
+                other => panic!("a login: {other:?}"),
+            };
+            self.storage.upload_keys(&device, self.identity(&device)).await.unwrap();
+        }
+    }
+
     /// Identity keys, a fallback key and so many one-time keys for a device.
     pub(crate) async fn stock(&self, device: &DeviceRef, keys: usize) {
         stock(&self.storage, &self.names, device, keys).await;
@@ -145,19 +156,23 @@ pub(crate) fn want(device: &DeviceRef) -> ClaimWant {
 async fn device(storage: &SharedStorage, names: &AtomicU64) -> DeviceRef {
     let number = names.fetch_add(1, Ordering::Relaxed);
     let user_id = OwnedUserId::try_from(format!("@u{number}:{SERVER}")).unwrap();
+    let account = Account::new(user_id.clone(), None, 0);
+    assert!(storage.create_account(account, Some(session("DEVICE", number))).await.unwrap(), "the user is new");
+    storage.device(&user_id, "DEVICE".into()).await.unwrap().unwrap().id
+}
+
+/// A session with tokens of this number.
+fn session(device: &str, number: u64) -> NewSession {
     let mut access = [0; 32];
     access[..8].copy_from_slice(&number.to_be_bytes());
-    let account = Account::new(user_id.clone(), None, 0);
-    let session = NewSession {
-        device_id: "DEVICE".into(),
+    NewSession {
+        device_id: device.into(),
         initial_display_name: None,
         access,
         access_expires_at: None,
         refresh: None,
         now: 0,
-    };
-    assert!(storage.create_account(account, Some(session)).await.unwrap(), "the user is new");
-    storage.device(&user_id, "DEVICE".into()).await.unwrap().unwrap().id
+    }
 }
 
 async fn stock(storage: &SharedStorage, names: &AtomicU64, device: &DeviceRef, keys: usize) {

@@ -28,6 +28,8 @@ pub(crate) fn segment(text: &str) -> String {
     encoded
 }
 
+/// For an answer; longer than any long poll.
+const PATIENCE: Duration = Duration::from_secs(240);
 const PASSWORD: &str = "a fine password, 7";
 
 impl Client {
@@ -70,7 +72,7 @@ impl Client {
     /// Any request; the status and the body.
     pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let url = format!("{}/_matrix/client/v3{path}", self.base);
-        let mut request = self.http.request(method.clone(), url).timeout(Duration::from_secs(120));
+        let mut request = self.http.request(method.clone(), url).timeout(PATIENCE);
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
         }
@@ -108,6 +110,16 @@ impl Client {
             Some(since) => self.get(&format!("/sync?timeout=0&since={}", segment(since))).await,
             None => self.get("/sync?timeout=0").await,
         }
+    }
+
+    /// A sync that waits for so many seconds until there is something.
+    pub(crate) async fn long_poll(&self, since: &str, seconds: u64) -> Value {
+        self.get(&format!("/sync?timeout={}&since={}", seconds * 1_000, segment(since))).await
+    }
+
+    /// The same device at another node.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     /// The token of a sync from now on.

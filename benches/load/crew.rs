@@ -11,6 +11,7 @@ use crate::{
 };
 use olmstead_benches::{
     check::Violations,
+    report::Figure,
     run::{Meter, prepare},
 };
 
@@ -18,6 +19,9 @@ use olmstead_benches::{
 pub(crate) struct Crew {
     http: Http,
     base: String,
+    pub(crate) second_base: Option<String>,
+    /// How many long polls wait at once.
+    pub(crate) polls: usize,
     /// Part of every name, so that a server can be loaded again.
     run: String,
     pub(crate) meter: Meter,
@@ -25,6 +29,9 @@ pub(crate) struct Crew {
     violations: Violations,
     users: Vec<Client>,
     made: usize,
+    /// Of the work being done, for the report.
+    size: Option<usize>,
+    figures: Vec<Figure>,
 }
 
 impl Crew {
@@ -34,6 +41,8 @@ impl Crew {
         Self {
             http: http.unwrap_or_else(|error| panic!("no HTTP client: {error}")),
             base: options.url.trim_end_matches('/').to_owned(),
+            second_base: options.second_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
+            polls: options.polls.unwrap_or(if options.quick { 2_000 } else { 10_000 }),
             run: format!("{:x}", since.map_or(0, |time| time.as_millis())),
             meter: Meter {
                 server: Processes::new(&options.server_pid),
@@ -43,7 +52,27 @@ impl Crew {
             violations: Violations::default(),
             users: Vec::new(),
             made: 0,
+            size: None,
+            figures: Vec::new(),
         }
+    }
+
+    /// How much of something there was in the work being done, where that is varied.
+    pub(crate) fn size(&mut self, size: usize) {
+        self.size = Some(size);
+    }
+
+    pub(crate) fn take_size(&mut self) -> Option<usize> {
+        self.size.take()
+    }
+
+    /// Tells something of the work being done beside what every work tells.
+    pub(crate) fn figure(&mut self, figure: Figure) {
+        self.figures.push(figure);
+    }
+
+    pub(crate) fn take_figures(&mut self) -> Vec<Figure> {
+        std::mem::take(&mut self.figures)
     }
 
     /// `full`, or less of it in a quick run.

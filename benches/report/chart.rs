@@ -14,10 +14,10 @@ const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 58.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
-const BOTTOM: f64 = 30.0;
+const BOTTOM: f64 = 34.0;
 
 /// A plot with both axes logarithmic.
-pub(crate) fn growth(lines: &[Line<'_>], unit: &str) -> String {
+pub(crate) fn growth(lines: &[Line<'_>], unit: &str, of: &str) -> String {
     let points = || lines.iter().flat_map(|line| &line.points);
     let positive = |value: f64| if value > 0.0 { value } else { 0.001 };
     let range = |values: &mut dyn Iterator<Item = f64>| {
@@ -59,7 +59,7 @@ pub(crate) fn growth(lines: &[Line<'_>], unit: &str) -> String {
         ));
         for (px, py) in &line.points {
             svg.push_str(&format!(
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\" fill=\"{colour}\"><title>{}: {} users, {py:.3} {unit}</title></circle>",
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\" fill=\"{colour}\"><title>{}: {} {of}, {py:.3} {unit}</title></circle>",
                 x(*px),
                 y(*py),
                 line.name,
@@ -67,7 +67,11 @@ pub(crate) fn growth(lines: &[Line<'_>], unit: &str) -> String {
             ));
         }
     }
-    svg.push_str("</svg>");
+    svg.push_str(&format!(
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{of}</text></svg>",
+        WIDTH - RIGHT,
+        HEIGHT - 2.0
+    ));
     svg
 }
 
@@ -76,7 +80,7 @@ fn decades((low, high): (f64, f64)) -> impl Iterator<Item = f64> {
 }
 
 /// A number as people write it: 10,000 and 0.01.
-fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     if value < 1.0 {
         return format!("{}", (value * 1e6).round() / 1e6);
     }
@@ -103,7 +107,7 @@ mod tests {
     #[test]
     fn a_plot_has_a_mark_for_every_point() {
         let line = |name| Line { name, points: vec![(100.0, 0.02), (1_000.0, 0.03), (10_000.0, 0.5)] };
-        let svg = growth(&[line("a"), line("b")], "ms");
+        let svg = growth(&[line("a"), line("b")], "ms", "users");
         assert_eq!(svg.matches("<circle").count(), 6);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }

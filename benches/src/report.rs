@@ -1,6 +1,9 @@
 //! The figures of a run.
 
-use std::time::Duration;
+use std::{
+    fs, thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Value, json};
 
@@ -10,16 +13,32 @@ use crate::{check::Violations, run::Measured};
 #[derive(Debug)]
 struct Row {
     work: &'static str,
+    about: &'static str,
     /// How large the world was, where that is varied.
     size: Option<usize>,
     measured: Measured,
+}
+
+/// One thing that was measured and is not work done many times.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// What it is; goals are held against figures by this.
+    pub name: &'static str,
+    /// How much.
+    pub value: f64,
+    /// Of what.
+    pub unit: &'static str,
+    /// How it was measured.
+    pub how: String,
 }
 
 /// What was measured so far.
 #[derive(Debug)]
 pub struct Report {
     name: String,
+    seed: Option<u64>,
     rows: Vec<Row>,
+    figures: Vec<Figure>,
     violations: Vec<String>,
 }
 
@@ -27,12 +46,24 @@ impl Report {
     /// An empty one.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), rows: Vec::new(), violations: Vec::new() }
+        Self { name: name.to_owned(), seed: None, rows: Vec::new(), figures: Vec::new(), violations: Vec::new() }
     }
 
-    /// Adds a line.
-    pub fn add(&mut self, work: &'static str, size: Option<usize>, measured: Measured) {
-        self.rows.push(Row { work, size, measured });
+    /// With the seed of everything random.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Adds figures.
+    pub fn add_figures(&mut self, figures: impl IntoIterator<Item = Figure>) {
+        self.figures.extend(figures);
+    }
+
+    /// Adds a line: the name of the work, and what is done as one operation.
+    pub fn add(&mut self, [work, about]: [&'static str; 2], size: Option<usize>, measured: Measured) {
+        self.rows.push(Row { work, about, size, measured });
     }
 
     /// Takes in what was answered wrongly.
@@ -53,7 +84,7 @@ impl Report {
             "{:<32}{:>8}{:>8}{:>10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>9}\n",
             self.name, "size", "ops", "ops/s", "p50 ms", "p95 ms", "p99 ms", "CPU ms/op", "of that DB", "MiB"
         );
-        for Row { work, size, measured } in &self.rows {
+        for Row { work, size, measured, .. } in &self.rows {
             let size = size.map(|size| size.to_string()).unwrap_or_default();
             text.push_str(&format!(
                 "{work:<32}{size:>8}{:>8}{:>10.1}{:>9.2}{:>9.2}{:>9.2}{:>11.3}{:>11.3}{:>9.0}\n",
@@ -67,6 +98,12 @@ impl Report {
                 measured.memory,
             ));
         }
+        for Figure { name, value, unit, how } in &self.figures {
+            text.push_str(&format!("{name}: {value:.2} {unit} ({how})\n"));
+        }
+        if let Some(seed) = self.seed {
+            text.push_str(&format!("seed {seed}\n"));
+        }
         for violation in &self.violations {
             text.push_str(&format!("VIOLATION: {violation}\n"));
         }
@@ -79,9 +116,10 @@ impl Report {
         let rows: Vec<Value> = self
             .rows
             .iter()
-            .map(|Row { work, size, measured }| {
+            .map(|Row { work, about, size, measured }| {
                 json!({
                     "work": work,
+                    "about": about,
                     "size": size,
                     "operations": measured.operations,
                     "per_second": measured.rate(),
@@ -94,8 +132,30 @@ impl Report {
                 })
             })
             .collect();
-        json!({"name": self.name, "rows": rows, "violations": self.violations})
+        let figures: Vec<Value> = self
+            .figures
+            .iter()
+            .map(|Figure { name, value, unit, how }| json!({"name": name, "value": value, "unit": unit, "how": how}))
+            .collect();
+        json!({
+            "name": self.name, "at": now(), "machine": machine(), "seed": self.seed, "rows": rows, "figures": figures, "violations": self.violations,
+        })
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// What is measured on.
+fn machine() -> String {
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map(|(_, model)| format!(", {}", model.trim())).unwrap_or_default();
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("{processors} processors{model}, Linux {}", text.trim())
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -51,7 +51,6 @@ cargo xtask <command>
                               and Synapse's beside them with `--peer synapse`
                               both print a table, write a page with plots, keep the figures with `--save NAME`
                               and hold them against kept ones with `--compare NAME`
-  bench --bench NAME          one of the benchmarks in benches/benches
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 

@@ -61,9 +61,9 @@ impl Server {
             }
         }
         match data {
-            Data::Directory => server
-                .env("OLMSTEAD_STORAGE__ENGINE", "rocksdb")
-                .env("OLMSTEAD_STORAGE__PATH", scratch.path().join("data")),
+            Data::Directory => {
+                server.env("OLMSTEAD_STORAGE__ENGINE", "rocksdb").env("OLMSTEAD_STORAGE__PATH", scratch.data())
+            }
             Data::Database(database) => {
                 server.env("OLMSTEAD_STORAGE__ENGINE", "postgres").env("OLMSTEAD_STORAGE__URL", database.url())
             }
@@ -152,6 +152,11 @@ impl Scratch {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Where the server keeps its files.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.0.join("data")
     }
 
     fn log(&self) -> PathBuf {

@@ -7,7 +7,7 @@ use crate::crew::Crew;
 
 pub(super) async fn whoami(crew: &mut Crew) -> Measured {
     let users = crew.users(CLIENTS).await;
-    let count = crew.amount(4_000, 2_000);
+    let count = crew.amount(8_000, 4_000);
     let (measured, _) = crew.meter.measure(CLIENTS, 0..count, |n| users[n % CLIENTS].get("/account/whoami")).await;
     measured
 }

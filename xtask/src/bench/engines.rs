@@ -10,9 +10,9 @@ use crate::engines::Engine;
 use crate::process::{check, command, describe, release_binary};
 use crate::server::{Data, Scratch};
 
-use super::report::{self, Report};
+use super::report::{self, Kind, Report};
 
-const PROGRAM: &str = "olmstead-engines";
+pub(super) const PROGRAM: &str = "olmstead-engines";
 /// Worlds of a quick run, and of a whole one.
 const SIZES: [&str; 2] = ["100,1000", "100,1000,10000,100000"];
 
@@ -79,9 +79,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     for engine in &plan.engines {
         runs.push(plan.measure(*engine, &scratch)?);
     }
-    // The embedded engine comes last: the other one is told as a ratio to it.
-    runs.reverse();
-    plan.report.show("engines", &runs)
+    plan.report.show(Kind::Engines, &runs, &[])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `bench --http`: a load of real clients' requests on each engine, and on another homeserver beside them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use olmstead_postgres_cluster::Cluster;
 
@@ -10,11 +10,17 @@ use crate::engines::Engine;
 use crate::process::{check, command, describe, release_binary};
 use crate::server::{Data, Scratch, Server};
 
+use super::cold;
 use super::durable_cluster;
-use super::report::{self, Report};
-use super::synapse::Synapse;
+use super::engines;
+use super::report::{self, Kind, Report};
+use super::synapse::{NAME as SYNAPSE, Synapse};
 
 const LOAD: &str = "olmstead-load";
+/// The one kind of work that is done with two nodes.
+const TWO_NODES: &str = "wake-up, from node to node";
+/// Long polls that wait at once on a peer: there are some that would not live through 10,000.
+const PEER_POLLS: &str = "--polls=1000";
 
 /// What to load, and how.
 #[derive(Debug, Default, PartialEq)]
@@ -24,8 +30,20 @@ struct Plan {
     url: Option<String>,
     synapse: bool,
     report: Report,
+    /// Parts of the names of what is measured; everything if there are none.
+    only: Vec<String>,
     /// Arguments of the load itself.
     load: Vec<String>,
+}
+
+/// A running server.
+struct Target<'a> {
+    name: &'a str,
+    url: String,
+    /// Its first process.
+    server: Option<u32>,
+    /// The first process of its database.
+    database: Option<u32>,
 }
 
 impl Plan {
@@ -35,12 +53,12 @@ impl Plan {
             match split_option(&arg) {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--url", inline) => plan.url = Some(args.value(name, inline)?),
-                (name @ "--only", inline) => plan.load.extend([name.to_owned(), args.value(name, inline)?]),
+                (name @ "--only", inline) => plan.only.push(args.value(name, inline)?),
                 (name, inline) if plan.report.take(name, inline, &mut args)? => {}
                 ("--quick", None) => plan.load.push(arg),
                 (name @ "--peer", inline) => match args.value(name, inline)?.as_str() {
-                    "synapse" => plan.synapse = true,
-                    other => return Err(format!("there is no peer `{other}`; there is synapse")),
+                    SYNAPSE => plan.synapse = true,
+                    other => return Err(format!("there is no peer `{other}`; there is {SYNAPSE}")),
                 },
                 _ => return Err(format!("`{arg}` is not for `bench --http`; see `cargo xtask help`")),
             }
@@ -51,51 +69,85 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Loads a server; the file with its figures.
-    fn load(
-        &self,
-        name: &str,
-        url: &str,
-        server: Option<u32>,
-        database: Option<u32>,
-        scratch: &Scratch,
-    ) -> Result<PathBuf, Failure> {
-        let json = scratch.path().join(format!("{name}.json"));
+    /// Loads a server; `more` are arguments for this load alone.
+    fn load(&self, target: &Target<'_>, json: &Path, more: &[&str]) -> Result<(), Failure> {
         let mut load = command(release_binary(LOAD));
-        load.args(["--url", url, "--name", name]).arg("--json").arg(&json).args(&self.load);
-        for (option, process) in [("--server-pid", server), ("--database-pid", database)] {
+        load.args(["--lenient", "--url", &target.url, "--name", target.name]).arg("--json").arg(json);
+        for (option, process) in [("--server-pid", target.server), ("--database-pid", target.database)] {
             load.args(process.map(|process| format!("{option}={process}")));
         }
+        load.args(&self.load).args(more);
         println!("$ {}", describe(&load));
-        check(&mut load)?;
-        Ok(json)
+        check(&mut load)
+    }
+
+    /// Whether this kind of work is done.
+    fn wants(&self, work: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| work.contains(only.as_str()))
     }
 
     /// The runs, one after another, so that no server takes another's time.
     fn run(&self, scratch: &Scratch) -> Result<Vec<PathBuf>, Failure> {
-        if let Some(url) = &self.url {
-            return Ok(vec![self.load("server", url, None, None, scratch)?]);
-        }
+        let file = |name: &str| scratch.path().join(format!("{name}.json"));
         let mut runs = Vec::new();
+        if let Some(url) = &self.url {
+            let target = Target { name: "server", url: url.clone(), server: None, database: None };
+            runs.push(file("server"));
+            self.load(&target, &runs[0], &self.only())?;
+            return Ok(runs);
+        }
         for engine in &self.engines {
-            let scratch_of_run = Scratch::new(&format!("bench-{}", engine.name()))?;
-            let cluster = (*engine == Engine::Postgres).then(durable_cluster).transpose()?;
-            let data = match &cluster {
-                Some(cluster) => Data::database(&cluster.url("postgres"))?,
-                None => Data::Directory,
-            };
-            let server = Server::start(&release_binary("olmstead"), &data, &scratch_of_run)?;
-            let database = cluster.as_ref().and_then(Cluster::process);
-            runs.push(self.load(engine.name(), &server.url(), Some(server.process()), database, scratch)?);
-            server.stop()?;
+            self.run_engine(*engine, &file, &mut runs)?;
         }
         if self.synapse {
             let cluster = durable_cluster()?;
             let synapse = Synapse::start(&cluster)?;
-            let (process, database) = (Some(synapse.process()), cluster.process());
-            runs.push(self.load("synapse", &synapse.url(), process, database, scratch)?);
+            let (server, database) = (Some(synapse.process()), cluster.process());
+            let target = Target { name: SYNAPSE, url: synapse.url(), server, database };
+            runs.push(file(SYNAPSE));
+            self.load(&target, &file(SYNAPSE), &[&self.only()[..], &[PEER_POLLS]].concat())?;
         }
         Ok(runs)
+    }
+
+    fn run_engine(
+        &self,
+        engine: Engine,
+        file: &dyn Fn(&str) -> PathBuf,
+        runs: &mut Vec<PathBuf>,
+    ) -> Result<(), Failure> {
+        let name = engine.name();
+        let scratch = Scratch::new(&format!("bench-{name}"))?;
+        let cluster = (engine == Engine::Postgres).then(durable_cluster).transpose()?;
+        let data = match &cluster {
+            Some(cluster) => Data::database(&cluster.url("postgres"))?,
+            None => Data::Directory,
+        };
+        let server = Server::start(&release_binary("olmstead"), &data, &scratch)?;
+        let database = cluster.as_ref().and_then(Cluster::process);
+        let target = Target { name, url: server.url(), server: Some(server.process()), database };
+        runs.push(file(name));
+        self.load(&target, &file(name), &self.only())?;
+        if engine == Engine::Postgres && self.wants(TWO_NODES) {
+            let scratch = Scratch::new("bench-second")?;
+            let second = Server::start(&release_binary("olmstead"), &data, &scratch)?;
+            let file = file("postgres-nodes");
+            let process = format!("--server-pid={}", second.process());
+            self.load(&target, &file, &["--only", TWO_NODES, "--second-url", &second.url(), &process])?;
+            runs.push(file);
+            second.stop()?;
+        }
+        server.stop()?;
+        if self.wants(cold::NAME) {
+            let file = file(&format!("{name}-cold"));
+            cold::measure(engine, self.load.iter().any(|arg| arg == "--quick"), &file)?;
+            runs.push(file);
+        }
+        Ok(())
+    }
+
+    fn only(&self) -> Vec<&str> {
+        self.only.iter().flat_map(|only| ["--only", only.as_str()]).collect()
     }
 }
 
@@ -105,10 +157,11 @@ impl Plan {
 /// If something does not build or start, or a server answered what it must not.
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    super::build(&["olmstead", LOAD, report::PROGRAM])?;
+    super::build(&["olmstead", LOAD, engines::PROGRAM, report::PROGRAM])?;
+    super::raise_open_files();
     let scratch = Scratch::new("bench")?;
     let runs = plan.run(&scratch)?;
-    plan.report.show("http", &runs)
+    plan.report.show(Kind::Http, &runs, &[SYNAPSE])
 }
 
 #[cfg(test)]
@@ -120,8 +173,8 @@ mod tests {
         let parse = |args: &[&str]| Plan::parse(Args::new(args.iter().map(|&arg| arg.to_owned())));
         assert_eq!(parse(&[]).map(|plan| plan.engines), Ok(Engine::ALL.to_vec()));
         let plan = parse(&["--peer", "synapse", "--quick", "--only=claim", "--engine=rocksdb"]);
-        let load = ["--quick", "--only", "claim"].map(str::to_owned).to_vec();
-        assert_eq!(plan, Ok(Plan { engines: vec![Engine::RocksDb], synapse: true, load, ..Plan::default() }));
+        let (only, load) = (vec!["claim".to_owned()], vec!["--quick".to_owned()]);
+        assert_eq!(plan, Ok(Plan { engines: vec![Engine::RocksDb], synapse: true, only, load, ..Plan::default() }));
         assert!(parse(&["--peer", "nothing"]).is_err());
         assert!(parse(&["--fast"]).is_err());
     }

@@ -1,7 +1,7 @@
 //! Saving runs, comparing them, and the page.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Failure;
 use crate::args::Args;
@@ -10,6 +10,27 @@ use crate::process::{check, command, release_binary};
 
 /// The program that shows runs.
 pub(super) const PROGRAM: &str = "olmstead-report";
+
+/// Under this name the last runs of a kind are kept.
+const LAST: &str = "last";
+
+/// What was run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Storage engines.
+    Engines,
+    /// Servers.
+    Http,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Engines => "engines",
+            Self::Http => "http",
+        }
+    }
+}
 
 /// What to do with what was measured.
 #[derive(Debug, Default, PartialEq)]
@@ -35,34 +56,51 @@ impl Report {
         Ok(true)
     }
 
-    /// Shows the runs and writes the page.
+    /// Shows the runs, writes the page, and keeps the runs as the last ones of their kind.
     ///
     /// # Errors
-    /// If a file cannot be read or written.
-    pub(super) fn show(&self, kind: &str, runs: &[PathBuf]) -> Result<(), Failure> {
+    /// If a file cannot be read or written, or a server that is not a peer answered what it must not.
+    pub(super) fn show(&self, kind: Kind, runs: &[PathBuf], peers: &[&str]) -> Result<(), Failure> {
         let home = target_dir().join("bench");
         let mut report = command(release_binary(PROGRAM));
         report.args(runs);
         if let Some(name) = &self.compare {
-            let kept = home.join(format!("{kind}-{name}"));
+            let kept = kept(kind, name);
             let entries = fs::read_dir(&kept).map_err(|e| format!("there are no runs named `{name}`: {e}"))?;
             for entry in entries.flatten() {
                 report.arg("--before").arg(entry.path());
             }
         }
-        fs::create_dir_all(&home).map_err(|e| format!("cannot make {}: {e}", home.display()))?;
-        report.arg("--page").arg(home.join(format!("{kind}.html")));
-        check(&mut report)?;
-        if let Some(name) = &self.save {
-            let kept = home.join(format!("{kind}-{name}"));
-            // Runs of that name are replaced as a whole.
-            let _ = fs::remove_dir_all(&kept);
-            fs::create_dir_all(&kept).map_err(|e| format!("cannot make {}: {e}", kept.display()))?;
-            for run in runs {
-                let to = kept.join(run.file_name().unwrap_or_default());
-                fs::copy(run, &to).map_err(|e| format!("cannot write {}: {e}", to.display()))?;
+        if kind == Kind::Http {
+            // What the engines cost is part of what a server may cost.
+            for entry in fs::read_dir(kept(Kind::Engines, LAST)).into_iter().flatten().flatten() {
+                report.arg("--engine-run").arg(entry.path());
             }
         }
-        Ok(())
+        for peer in peers {
+            report.args(["--peer", peer]);
+        }
+        fs::create_dir_all(&home).map_err(|e| format!("cannot make {}: {e}", home.display()))?;
+        report.arg("--page").arg(home.join(format!("{}.html", kind.name())));
+        for name in self.save.as_deref().into_iter().chain([LAST]) {
+            keep(&kept(kind, name), runs)?;
+        }
+        check(&mut report)
     }
+}
+
+/// Where runs are kept under a name.
+fn kept(kind: Kind, name: &str) -> PathBuf {
+    target_dir().join("bench").join(format!("{}-{name}", kind.name()))
+}
+
+fn keep(directory: &Path, runs: &[PathBuf]) -> Result<(), Failure> {
+    // Runs of that name are replaced as a whole.
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory).map_err(|e| format!("cannot make {}: {e}", directory.display()))?;
+    for run in runs {
+        let to = directory.join(run.file_name().unwrap_or_default());
+        fs::copy(run, &to).map_err(|e| format!("cannot write {}: {e}", to.display()))?;
+    }
+    Ok(())
 }

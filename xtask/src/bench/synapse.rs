@@ -12,6 +12,8 @@ use crate::env::target_dir;
 use crate::process::{Running, check, command, describe};
 use crate::server::{Scratch, free_address};
 
+/// What it is called on the command line and in reports.
+pub(super) const NAME: &str = "synapse";
 /// For it to make its tables and listen.
 const START: Duration = Duration::from_secs(180);
 const PACKAGE: &str = "matrix-synapse==1.163.2";
