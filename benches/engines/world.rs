@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use olmstead_benches::{
     cpu::Processes,
-    run::{Meter, prepare},
+    run::{Meter, prepare_at_once},
 };
 use olmstead_domain::json::RawJson;
 use olmstead_storage::{
@@ -29,6 +29,8 @@ pub(crate) const ALGORITHM: &str = "signed_curve25519";
 pub(crate) const KEYS: usize = 5;
 /// The largest room of a world.
 const MOST_MEMBERS: usize = 10_000;
+/// So much is made at once: engines sync their log for many at a time.
+const AT_ONCE: usize = 64;
 /// Members of every other room.
 const FEW_MEMBERS: usize = 10;
 
@@ -75,18 +77,21 @@ impl World {
         let meter =
             Meter { server: Processes::new(&[std::process::id()]), database: Processes::new(&options.database_pid) };
         let names = AtomicU64::new(u64::try_from(number).unwrap_or_default() << 40);
-        let users = prepare(0..size, |_| device(&storage, &names)).await;
-        prepare(users.iter(), |user| stock(&storage, &names, user, KEYS)).await;
+        let users = prepare_at_once(AT_ONCE, 0..size, |_| device(&storage, &names)).await;
+        prepare_at_once(AT_ONCE, &users, |user| stock(&storage, &names, user, KEYS)).await;
         let busy = device(&storage, &names).await;
         let ids: Vec<OwnedUserId> = users.iter().map(|user| user.user_id.clone()).collect();
         let mut random = Random(options.seed.wrapping_add(u64::try_from(number).unwrap_or_default() << 32));
         let writer = Writer::new();
-        let mut rooms = Vec::new();
-        for members in ids.chunks(FEW_MEMBERS) {
-            let mut all = members.to_vec();
-            all.push(busy.user_id.clone());
-            rooms.push(writer.room(&storage, &mut random, &all).await);
-        }
+        // Each with a sequence of its own, so that what is random does not depend on which is made first.
+        let rooms: Vec<(&[OwnedUserId], Random)> =
+            ids.chunks(FEW_MEMBERS).map(|members| (members, Random(random.number()))).collect();
+        let mut rooms = prepare_at_once(AT_ONCE, rooms, |(members, mut random)| {
+            let all = [members, std::slice::from_ref(&busy.user_id)].concat();
+            let (writer, storage) = (&writer, &storage);
+            async move { writer.room(storage, &mut random, &all).await }
+        })
+        .await;
         let large = writer.room(&storage, &mut random, &ids[..size.min(MOST_MEMBERS)]).await;
         let count = rooms.len() + 1;
         let small = rooms.remove(0);

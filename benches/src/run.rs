@@ -121,5 +121,14 @@ impl Meter {
 
 /// Does something with each item, some at once, unmeasured.
 pub async fn prepare<T, F: Future>(items: impl IntoIterator<Item = T>, operation: impl Fn(T) -> F) -> Vec<F::Output> {
-    stream::iter(items.into_iter().map(operation)).buffered(8).collect().await
+    prepare_at_once(8, items, operation).await
+}
+
+/// Does something with each item, so many at once, unmeasured.
+pub async fn prepare_at_once<T, F: Future>(
+    at_once: usize,
+    items: impl IntoIterator<Item = T>,
+    operation: impl Fn(T) -> F,
+) -> Vec<F::Output> {
+    stream::iter(items.into_iter().map(operation)).buffered(at_once).collect().await
 }
