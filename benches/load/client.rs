@@ -79,7 +79,13 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
+        let again = request.try_clone().filter(|_| method != Method::POST);
+        let response = match (request.send().await, again) {
+            // A server that has more connections than it takes on closes some; clients ask again.
+            (Err(error), Some(again)) if error.is_request() && !error.is_timeout() => again.send().await,
+            (response, _) => response,
+        };
+        let response = response.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         let status = response.status().as_u16();
         let bytes = response.bytes().await.unwrap_or_else(|error| panic!("{method} {path}: {error:?}"));
         (status, serde_json::from_slice(&bytes).unwrap_or_default())

@@ -11,10 +11,10 @@ pub(crate) const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 12.0;
+const LEFT: f64 = 60.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 10.0;
-const BOTTOM: f64 = 34.0;
+const BOTTOM: f64 = 36.0;
 
 /// A plot with both axes logarithmic.
 pub(crate) fn growth(lines: &[Line<'_>], unit: &str, of: &str) -> String {
@@ -47,7 +47,7 @@ pub(crate) fn growth(lines: &[Line<'_>], unit: &str, of: &str) -> String {
             "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{}\" class=\"grid\"/>\
              <text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
             HEIGHT - BOTTOM,
-            HEIGHT - BOTTOM + 16.0,
+            HEIGHT - BOTTOM + 14.0,
             plain(value)
         ));
     }
@@ -69,7 +69,7 @@ pub(crate) fn growth(lines: &[Line<'_>], unit: &str, of: &str) -> String {
     }
     svg.push_str(&format!(
         "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{of}</text></svg>",
-        WIDTH - RIGHT,
+        WIDTH - RIGHT + 14.0,
         HEIGHT - 2.0
     ));
     svg
@@ -77,6 +77,13 @@ pub(crate) fn growth(lines: &[Line<'_>], unit: &str, of: &str) -> String {
 
 fn decades((low, high): (f64, f64)) -> impl Iterator<Item = f64> {
     std::iter::successors(Some(low), |decade| Some(decade + 1.0)).take_while(move |decade| *decade <= high + 0.5)
+}
+
+/// A whole number as people write it.
+// Sizes are far below 2^52.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn count(number: u64) -> String {
+    plain(number as f64)
 }
 
 /// A number as people write it: 10,000 and 0.01.

@@ -1,6 +1,7 @@
 //! What the project set out to reach, held against runs.
 
 use crate::{
+    chart::count,
     floor::{self, FACTOR},
     runs::{Run, works},
 };
@@ -75,7 +76,7 @@ pub(crate) struct Check {
 impl Check {
     /// In words.
     pub(crate) fn verdict(&self) -> String {
-        if self.is_met() { "met".to_owned() } else { format!("MISSED by {:.2} times", self.off) }
+        if self.is_met() { "met".to_owned() } else { format!("MISSED by a factor of {:.2}", self.off) }
     }
 
     pub(crate) fn is_met(&self) -> bool {
@@ -220,7 +221,7 @@ fn above_floor(run: &Run, engines: &[Run]) -> Vec<Check> {
 fn growth(run: &Run) -> Vec<Check> {
     let of = |work: &&str| {
         let [first, last] = run.hundredfold(work)?;
-        let what = format!("{work} ({} to {} users)", first.size?, last.size?);
+        let what = format!("{work}, {} to {} users", count(first.size?), count(last.size?));
         Some(at_most(&run.name, what, last.cpu / first.cpu, GROWTH, "times"))
     };
     STEADY.iter().filter_map(of).collect()
@@ -233,7 +234,7 @@ fn contention(run: &Run) -> Vec<Check> {
     };
     let of = |[one, many]: &[&str; 2]| {
         let times = rate(many)? / rate(one)?;
-        Some(at_most(&run.name, format!("{one}, beside {many}"), times, CONTENTION, "times"))
+        Some(at_most(&run.name, format!("“{one}” beside “{many}”"), times, CONTENTION, "times"))
     };
     CONTENDED.iter().filter_map(of).collect()
 }
@@ -258,7 +259,7 @@ mod tests {
         let groups = all(&runs, &[], &["synapse".to_owned()]);
         let checks: Vec<(String, String)> =
             groups[0].checks.iter().map(|check| (check.measured.clone(), check.verdict())).collect();
-        let expected = [("50.0", "met"), ("5.0", "MISSED by 1.20 times")];
+        let expected = [("50.0", "met"), ("5.0", "MISSED by a factor of 1.20")];
         assert_eq!(checks, expected.map(|(measured, verdict)| (measured.to_owned(), verdict.to_owned())));
         assert!(all(&runs[..2], &[], &[]).is_empty(), "between ours there is no goal");
     }

@@ -1,14 +1,14 @@
 //! The page for the browser: one file, nothing fetched.
 
 use crate::{
-    chart::{self, COLOURS, Line},
+    chart::{self, COLOURS, Line, count},
     goals::Group,
     runs::{Run, keys, works},
     table::{self, Change},
 };
 
 const STYLE: &str = "
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222; }
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 88rem; padding: 0 1rem; color: #222; }
 h1 { margin-bottom: .2rem; } h2 { margin-top: 2.5rem; } h3 { margin: 1.5rem 0 .2rem; }
 p { max-width: 60rem; margin: .4rem 0; } .about { color: #555; } small { color: #555; font-weight: 400; }
 .wide { overflow-x: auto; }
@@ -16,7 +16,9 @@ table { border-collapse: collapse; margin: .6rem 0 1rem; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd; vertical-align: top;
   font-variant-numeric: tabular-nums; }
 thead th { border-bottom: 2px solid #bbb; vertical-align: bottom; } th.run { border-bottom: 0; text-align: center; }
-td.work, th.work, td.left, th.left { text-align: left; } td.work small { display: block; max-width: 22rem; line-height: 1.25; }
+td.work, th.work, td.left, th.left { text-align: left; } td.work { min-width: 16rem; max-width: 20rem; }
+td.work small { display: block; line-height: 1.25; } .dense { font-size: .87rem; } .dense th, .dense td { padding: .2rem .45rem; }
+th.first { white-space: nowrap; }
 .first { border-left: 1px solid #ccc; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem; }
 figure { margin: 0; border: 1px solid #ddd; border-radius: 6px; padding: .6rem; }
@@ -126,7 +128,7 @@ fn plots(runs: &[Run]) -> String {
         keys.push_str(&format!("<span class=\"key\" style=\"background:{colour}\"></span>{}", escaped(&run.name)));
     }
     format!(
-        "<h2>Growth</h2><p>CPU milliseconds of an operation (upwards) by the number of users in the store (to the \
+        "<h2>Growth curves</h2><p>CPU milliseconds of an operation (upwards) by the number of users in the store (to the \
          right). Both axes are logarithmic: a level line costs the same however many there are. {keys}</p>\
          <div class=\"plots\">{figures}</div>"
     )
@@ -165,62 +167,81 @@ fn rows(runs: &[Run]) -> String {
          database took; p50, p95 and p99 are milliseconds; “MiB” is the memory of the server, without its database, \
          when the work was done.",
     );
+    if has_sizes {
+        let has_polls = keys(runs).iter().any(|(work, size)| size.is_some() && work.contains("long poll"));
+        let of = if has_polls { "long polls waited" } else { "users the store holds" };
+        text.push_str(&format!(" “Size” is how many {of}."));
+    }
     if !others.is_empty() {
         text.push_str(&format!(
-            " The last columns say how many times as much CPU time {} takes; 2.0 is twice as much.",
+            " The ratios say how many times as much CPU time {} takes; 2.0 is twice as much.",
             escaped(&last.name)
         ));
     }
-    text.push_str("</p><div class=\"wide\"><table><thead><tr><th class=\"work\" rowspan=\"2\">Work</th>");
+    text.push_str(
+        "</p><div class=\"wide\"><table class=\"dense\"><thead><tr><th class=\"work\" rowspan=\"2\">Work</th>",
+    );
     if has_sizes {
         text.push_str("<th rowspan=\"2\">Size</th>");
     }
-    runs.iter()
-        .for_each(|run| text.push_str(&format!("<th colspan=\"7\" class=\"run first\">{}</th>", escaped(&run.name))));
-    others.iter().for_each(|run| {
-        text.push_str(&format!(
-            "<th rowspan=\"2\" class=\"first\">{} / {}</th>",
-            escaped(&last.name),
-            escaped(&run.name)
-        ));
-    });
+    for run in others {
+        let (last, run) = (escaped(&last.name), escaped(&run.name));
+        text.push_str(&format!("<th rowspan=\"2\" class=\"first\">{last}<br>/ {run}</th>"));
+    }
+    for run in runs {
+        let columns = if has_database(run) { 7 } else { 6 };
+        text.push_str(&format!("<th colspan=\"{columns}\" class=\"run first\">{}</th>", escaped(&run.name)));
+    }
     text.push_str("</tr><tr>");
-    for _ in runs {
-        text.push_str(
-            "<th class=\"first\">CPU</th><th>DB</th><th>p50</th><th>p95</th><th>p99</th><th>a second</th><th>MiB</th>",
-        );
+    for run in runs {
+        let database = if has_database(run) { "<th>DB</th>" } else { "" };
+        text.push_str(&format!(
+            "<th class=\"first\">CPU</th>{database}<th>p50</th><th>p95</th><th>p99</th><th>ops/s</th><th>MiB</th>"
+        ));
     }
     text.push_str("</tr></thead>");
+    let keys = keys(runs);
     let mut said = "";
-    for (work, size) in keys(runs) {
+    for (work, size) in &keys {
+        text.push_str("<tr>");
         // What is done is said once for all sizes.
-        let words = if said == work { "" } else { about(runs, work) };
+        if said != *work {
+            let rows = keys.iter().filter(|(other, _)| other == work).count();
+            let (work, about) = (escaped(work), escaped(about(runs, work)));
+            text.push_str(&format!("<td class=\"work\" rowspan=\"{rows}\">{work}<small>{about}</small></td>"));
+        }
         said = work;
-        text.push_str(&format!("<tr><td class=\"work\">{}<small>{}</small></td>", escaped(work), escaped(words)));
         if has_sizes {
             text.push_str(&format!("<td>{}</td>", size.map(count).unwrap_or_default()));
         }
-        for run in runs {
-            match run.row(work, size) {
-                Some(row) => text.push_str(&format!(
-                    "<td class=\"first\" title=\"{} operations\">{:.3}</td><td>{:.3}</td><td>{:.2}</td><td>{:.2}</td>\
-                     <td>{:.2}</td><td>{:.0}</td><td>{:.0}</td>",
-                    row.operations, row.cpu, row.database, row.p50, row.p95, row.p99, row.per_second, row.memory
-                )),
-                None => {
-                    text.push_str("<td class=\"first\">-</td><td></td><td></td><td></td><td></td><td></td><td></td>")
-                }
-            }
-        }
         for run in others {
-            let ratio = table::ratio(run, last, work, size);
-            let class = if ratio.contains("MISSED") { "missed" } else { "first" };
+            let ratio = table::ratio(run, last, work, *size);
+            let class = if ratio.contains("MISSED") { "first missed" } else { "first" };
             text.push_str(&format!("<td class=\"{class}\">{ratio}</td>"));
         }
+        runs.iter().for_each(|run| text.push_str(&cells(run, work, *size)));
         text.push_str("</tr>");
     }
     text.push_str("</table></div>");
     text
+}
+
+fn has_database(run: &Run) -> bool {
+    run.rows.iter().any(|row| row.database > 0.0)
+}
+
+/// What one run says of one kind of work.
+fn cells(run: &Run, work: &str, size: Option<u64>) -> String {
+    let has_database = has_database(run);
+    let Some(row) = run.row(work, size) else {
+        return format!("<td class=\"first\">-</td>{}", "<td></td>".repeat(if has_database { 6 } else { 5 }));
+    };
+    let database = if has_database { format!("<td>{:.3}</td>", row.database) } else { String::new() };
+    format!(
+        "<td class=\"first\" title=\"{} operations\"><b>{:.3}</b></td>{database}<td>{:.2}</td><td>{:.2}</td><td>{:.2}</td>\
+         <td>{:.0}</td><td>{:.0}</td>",
+        row.operations, row.cpu, row.p50, row.p95, row.p99, row.per_second, row.memory
+    )
 }
 
 fn figures(runs: &[Run]) -> String {
@@ -267,12 +288,6 @@ fn since(changes: &[Change]) -> String {
     }
     text.push_str("</table>");
     text
-}
-
-// Sizes are far below 2^52.
-#[allow(clippy::cast_precision_loss)]
-fn count(size: u64) -> String {
-    chart::plain(size as f64)
 }
 
 /// Year, month, day, hour and minute of a time since 1970.
