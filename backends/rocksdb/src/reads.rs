@@ -73,6 +73,9 @@ impl Span {
     }
 }
 
+/// The bytes of a key, and of its value.
+type Row = (Box<[u8]>, Box<[u8]>);
+
 /// Rows as they are read: keys for [`Key::parts_after`], and values.
 pub(crate) struct Scan<'a> {
     rows: Option<DBIteratorWithThreadMode<'a, DB>>,
@@ -80,7 +83,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Iterator for Scan<'_> {
-    type Item = Result<(Box<[u8]>, Box<[u8]>)>;
+    type Item = Result<Row>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.rows.as_mut()?.next()?;
@@ -136,7 +139,7 @@ impl Short {
         Ok(value)
     }
 
-    fn row(&self, row: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Result<(Box<[u8]>, Box<[u8]>)> {
+    fn row(&self, row: Result<Row, rocksdb::Error>) -> Result<Row> {
         let row = row.or_else(|error| self.error(error))?;
         self.spend(row.0.len() + row.1.len())?;
         Ok(row)
