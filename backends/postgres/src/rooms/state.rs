@@ -76,6 +76,9 @@ impl StateWanted {
     }
 }
 
+/// A part of a statement: the place of its wish, the wish, and the entry, where it is of one.
+type Part<'a> = (usize, &'a StateWanted, Option<&'a (String, String)>);
+
 /// State of rooms.
 pub(super) async fn states(
     sql: &mut PgConnection,
@@ -83,7 +86,7 @@ pub(super) async fn states(
     select: Select,
 ) -> Done<Vec<Result<Vec<StoredEvent>>>> {
     // A part for each wish, or for each entry of each wish, and the wish that it is of.
-    let parts: Vec<(usize, &StateWanted, Option<&(String, String)>)> = match select {
+    let parts: Vec<Part<'_>> = match select {
         Select::All | Select::AllButMembers => {
             wanted.iter().enumerate().map(|(place, want)| (place, &**want, None)).collect()
         }
