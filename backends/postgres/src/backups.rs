@@ -15,7 +15,7 @@ use olmstead_storage::{
 };
 use ruma::{OwnedRoomId, UserId};
 use sqlx::{
-    Connection as _, PgConnection, Postgres,
+    Connection as _, PgConnection, Postgres, Row as _,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
@@ -24,7 +24,7 @@ use crate::{
     PostgresStore,
     error::Done,
     locks::Locks,
-    rows::{Columns as _, number},
+    rows::{At as _, Columns as _, number},
     store::{command, read, view},
     text::{stored, stored_all},
 };
@@ -228,19 +228,20 @@ async fn read_keys(
         " ORDER BY room_id, session_id"
     );
     let rows = select(statement, user_id, version, selection).fetch_all(sql).await?;
-    let key = |row: &PgRow| {
+    // There may be very many, and what was read of one is not kept.
+    let key = |row: PgRow| {
         Ok(BackupKey {
-            room_id: row.id("room_id")?,
-            session_id: row.text("session_id")?,
+            room_id: row.id_at(0)?,
+            session_id: row.text_at(1)?,
             data: KeyBackupData {
-                first_message_index: row.count("first_message_index")?,
-                forwarded_count: row.count("forwarded_count")?,
-                is_verified: row.flag("is_verified")?,
-                session_data: row.json("session_data")?,
+                first_message_index: row.count_at(2)?,
+                forwarded_count: row.count_at(3)?,
+                is_verified: row.try_get(4)?,
+                session_data: row.json_at(5)?,
             },
         })
     };
-    rows.iter().map(key).collect::<Done<_>>().map(Some)
+    rows.into_iter().map(key).collect::<Done<_>>().map(Some)
 }
 
 async fn delete_keys(

@@ -1,8 +1,8 @@
 //! The questions that are answered together, see [`crate::batch`].
 
-use olmstead_domain::position::Position;
+use olmstead_domain::position::{Cursor, Position};
 use olmstead_storage::{
-    devices::{Session, TokenHash},
+    devices::{DeviceRef, Session, TokenHash},
     ephemeral::Receipt,
     keys::{ClaimWant, ClaimedKey},
     rooms::{RoomHead, StoredEvent, TimelinePage},
@@ -34,6 +34,8 @@ pub(crate) struct Batches {
     pub(crate) receipts: Batch<ReceiptsWanted, Vec<Receipt>>,
     /// Who types in a room at a moment.
     pub(crate) typing: Batch<(OwnedRoomId, u64), (Vec<OwnedUserId>, Position)>,
+    /// Acknowledgements of messages.
+    pub(crate) acknowledgements: Batch<(DeviceRef, Cursor), ()>,
     /// Claims of keys.
     pub(crate) claims: Batch<Vec<ClaimWant>, Vec<ClaimedKey>>,
     /// What a sync starts with.

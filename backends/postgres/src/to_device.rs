@@ -1,5 +1,7 @@
 //! To-device messages.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_domain::position::{Cursor, Position};
 use olmstead_storage::{
@@ -120,25 +122,38 @@ async fn send(command: &mut Command, transaction: Option<&TransactionKey>, messa
     Ok(!repeated)
 }
 
-/// Deletes what is below a cursor. What is not final was not delivered, whatever a token says.
-async fn acknowledge(sql: &mut PgConnection, device: &DeviceRef, cursor: Cursor) -> Done<()> {
-    // A statement that is a transaction of its own, which need not be durable at once, and is nothing at all when there
-    // is nothing to delete.
+/// Deletes what is below cursors. What is not final was not delivered, whatever a token says.
+///
+/// This alone of all writes is neither durable when it is answered nor has the horizon passed it. Nothing is lost by that:
+/// from where delivery goes on is said by the client's token and by nothing else, so what comes back after a crash is not
+/// delivered again; it goes with the next acknowledgement, whose cursor is above.
+async fn acknowledge(sql: &mut PgConnection, asked: &[Arc<(DeviceRef, Cursor)>]) -> Done<Vec<Result<()>>> {
+    // A statement that is a transaction of its own, and is nothing at all when there is nothing to delete. The rows are
+    // named by where they are, so that they are found by key whatever the planner believes of their number; they are never
+    // changed, only deleted, and what took the place of one since is not in the statement's view.
     let row = sqlx::query(
-        "WITH final AS (
-             SELECT horizon_now() AS horizon, set_config('synchronous_commit', 'off', true)
+        "WITH final AS MATERIALIZED (
+             SELECT (SELECT base FROM running) + pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon,
+                 set_config('synchronous_commit', 'off', true)
          ), deleted AS (
-             DELETE FROM inbox WHERE generation = $1 AND (position, ordinal) < ($2, $3)
-                 AND position < (SELECT horizon FROM final)
+             DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+                 SELECT i.ctid FROM final f
+                     CROSS JOIN unnest($1::bigint[], $2::bigint[], $3::int[]) AS a (generation, position, ordinal)
+                     CROSS JOIN LATERAL (
+                         SELECT i.ctid FROM inbox i WHERE i.generation = a.generation
+                             AND (i.position, i.ordinal) < (a.position, a.ordinal) AND i.position < f.horizon OFFSET 0
+                     ) i
+             ))
          )
          SELECT horizon FROM final",
     )
-    .bind(number(device.generation))
-    .bind(place(cursor.position))
-    .bind(ordinal(cursor))
+    .bind(asked.iter().map(|one| number(one.0.generation)).collect::<Vec<_>>())
+    .bind(asked.iter().map(|one| place(one.1.position)).collect::<Vec<_>>())
+    .bind(asked.iter().map(|one| ordinal(one.1)).collect::<Vec<_>>())
     .fetch_one(sql)
     .await?;
-    row.try_get::<Option<i64>, _>("horizon")?.map(drop).ok_or(Failure::NotRunning)
+    row.try_get::<Option<i64>, _>(0)?.ok_or(Failure::NotRunning)?;
+    Ok(asked.iter().map(|_| Ok(())).collect())
 }
 
 #[async_trait]
@@ -160,6 +175,9 @@ impl ToDevice for PostgresStore {
     }
 
     async fn acknowledge(&self, device: &DeviceRef, cursor: Cursor) -> Result<()> {
-        read!(self, |connection| acknowledge(connection, device, cursor).await)
+        let make = |asked: Vec<Arc<(DeviceRef, Cursor)>>| async move {
+            read!(self, |connection| acknowledge(connection, &asked).await)
+        };
+        self.batches().acknowledgements.ask((device.clone(), cursor), make).await
     }
 }
