@@ -276,7 +276,7 @@ mod tests {
         /// Waits until so many statements were begun.
         async fn until(&self, made: usize) {
             while self.made.load(Ordering::SeqCst) < made {
-                tokio::time::sleep(Duration::from_micros(100)).await;
+                yield_now().await;
             }
         }
 
