@@ -172,7 +172,7 @@ fn ratios(runs: &[Run]) -> Vec<Check> {
     let Some((peer, ours)) = runs.split_last() else { return Vec::new() };
     let of = |run: &Run, work: &str| {
         let (mine, theirs) = (run.row(work, None)?, peer.row(work, None)?);
-        let goal = ratio(&run.name, &peer.name, work)?;
+        let goal = ratio(&run.name, &peer.name, work).filter(|_| mine.cpu > 0.0 && theirs.cpu > 0.0)?;
         let ratio = theirs.cpu / mine.cpu;
         Some(Check {
             who: run.name.clone(),
