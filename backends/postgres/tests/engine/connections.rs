@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use olmstead_domain::position::Cursor;
+use olmstead_domain::{backup::BackupVersion, position::Cursor};
 use olmstead_postgres::{Options, PostgresStore};
 use olmstead_storage::{
-    AccountData as _, Changes as _, StorageError, SyncReads as _, devices::DeviceRef, sync::SyncQuery,
+    AccountData as _, Backups as _, Changes as _, StorageError, SyncReads as _, backups::BackupSelection,
+    devices::DeviceRef, sync::SyncQuery,
 };
 use ruma::{OwnedUserId, UserId, user_id};
 use tokio::{task::JoinHandle, time::timeout};
@@ -91,8 +92,8 @@ async fn who_gives_up_beginning_a_view_leaves_no_view() {
     let device = device(&store, "DEVICE").await;
     proxy.hold_answers(true);
     let reading = {
-        let (store, device) = (Arc::clone(&store), device.clone());
-        tokio::spawn(async move { store.sync_facts(&query(&device)).await })
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.backup_keys(&alice(), BackupVersion(1), BackupSelection::All).await })
     };
     until(&database, VIEW_BEGUN, 1).await;
     give_up(reading).await;
