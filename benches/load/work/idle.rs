@@ -65,6 +65,9 @@ pub(super) async fn polls(crew: &mut Crew) -> Measured {
     settle(&devices).await;
     quiet(crew).await;
     let (memory, alone) = (crew.meter.memory(), idle(crew).await);
+    // By now they may have been gone for long enough to be told of as offline; to come back is told to their own polls.
+    let places = prepare(devices.iter().zip(&places), |(device, place)| device.place(Some(place))).await;
+    let places = prepare(devices.iter().zip(&places), |(device, place)| device.place(Some(place))).await;
     let waiting: FuturesUnordered<_> = FuturesUnordered::new();
     for n in 0..polls {
         let (device, place) = (devices[n % devices.len()].clone(), places[n % devices.len()].clone());

@@ -99,7 +99,7 @@ workloads! {
     "backup, read 10,000": backup::read,
         "one GET of a backup of 10,000 sessions";
     "empty sync, 20 rooms": sync::empty,
-        "an incremental sync of a user in 20 rooms; nothing has happened";
+        "an incremental sync of a user in 20 rooms; nothing has happened there, but something elsewhere";
     "device change told to 200": lists::two_hundred,
         "one upload of a new device, and the 200 syncs of the members of a room that tell of it; in all one operation";
     "keys/changes": lists::changes,
