@@ -123,6 +123,17 @@ impl<'a> Command<'a> {
         Ok(())
     }
 
+    /// As [`Self::note`], for rows that are deleted together.
+    fn note_span(&mut self, span: &Span) -> Result<()> {
+        if let Some(rows) = span.kept() {
+            let position = self.position()?;
+            if let Some(newest) = self.inner.engine().newest() {
+                newest.note(rows, position);
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes a row, there or not.
     pub(crate) fn delete(&mut self, key: &Key) -> Result<()> {
         self.view.spend(0)?;
@@ -137,6 +148,7 @@ impl<'a> Command<'a> {
     ///
     /// Where rows were many, reads of this command go on seeing those it did not write.
     pub(crate) fn delete_span(&mut self, span: Span) -> Result<bool> {
+        self.note_span(&span)?;
         let family = self.inner.engine().family(span.family())?;
         let mut keys = Vec::new();
         for row in self.view.scan(span.clone())?.take(FEW + 1) {
@@ -162,6 +174,7 @@ impl<'a> Command<'a> {
 
     /// Deletes rows one by one, however many, so that reads of this command know; gives their number.
     pub(crate) fn delete_each(&mut self, span: Span) -> Result<u64> {
+        self.note_span(&span)?;
         let family = self.inner.engine().family(span.family())?;
         let mut count = 0;
         for row in self.view.scan(span)? {

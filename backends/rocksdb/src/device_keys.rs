@@ -1,33 +1,25 @@
 //! Device keys, one-time keys and fallback keys: the commands and reads.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
-use olmstead_domain::{
-    json::RawJson,
-    keys::device_keys::{DeviceKeysUpload, merge_upload},
-};
+use olmstead_domain::keys::device_keys::{DeviceKeysUpload, merge_upload};
 use olmstead_storage::{
     Keys, Result, StorageError,
     devices::DeviceRef,
-    keys::{ClaimWant, ClaimedKey, DeviceKeysRow, KeyCounts, KeyQuery, KeysUpload, UploadOutcome, UserKeys},
+    keys::{ClaimWant, ClaimedKey, KeyCounts, KeyQuery, KeysUpload, UploadOutcome, UserKeys},
 };
-use ruma::{OwnedDeviceId, UserId};
+use ruma::UserId;
 
 use crate::{
     RocksStore,
-    accounts::account_key,
     command::Command,
-    cross_signing::foreign_signatures,
-    keys::{Key, Table},
     locks::Locks,
     pools::{self, Pools},
-    reads::{Reads, Span, raw},
+    reads::Reads,
     rows,
 };
 
-/// The keys of so many users, some kilobytes each, are long work.
-const MANY: usize = 25;
+/// To answer for so many users is long work even when their keys are in memory.
+const MANY: usize = 250;
 
 /// Stores an upload of a device that is known to live. Unless it is `Stored`, the command is to be discarded.
 pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &KeysUpload) -> Result<UploadOutcome> {
@@ -69,41 +61,6 @@ pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &Key
 pub(crate) fn key_counts(reads: &impl Reads, device: &DeviceRef) -> Result<KeyCounts> {
     // The keys of a device that is gone went with it.
     Ok(Pools::read(reads, device)?.counts())
-}
-
-fn user_keys(reads: &impl Reads, query: &KeyQuery, asker: Option<&UserId>) -> Result<UserKeys> {
-    let user_id = &query.user_id;
-    let cross_signing = rows::cross_signing(reads, user_id)?;
-    let mut found: Vec<(OwnedDeviceId, RawJson)> = Vec::new();
-    let mut keyed_devices = BTreeSet::new();
-    let all = query.device_ids.is_empty();
-    if all || cross_signing.master.is_some() {
-        let prefix = Key::new(Table::DeviceKeys).text(user_id);
-        for row in reads.scan(Span::prefix(&prefix))? {
-            let (key, value) = row?;
-            let device_id: OwnedDeviceId = prefix.parts_after(&key)?.text()?.into();
-            if all {
-                found.push((device_id.clone(), raw(Table::DeviceKeys, value)?));
-            }
-            keyed_devices.insert(device_id);
-        }
-    }
-    for device_id in query.device_ids.iter().collect::<BTreeSet<_>>() {
-        if let Some(keys) = reads.get_raw(&rows::identity_key(user_id, device_id))? {
-            found.push((device_id.clone(), keys));
-        }
-    }
-    let mut devices = Vec::with_capacity(found.len());
-    for (device_id, keys) in found {
-        let display_name = rows::device(reads, user_id, &device_id)?.and_then(|row| row.display_name);
-        devices.push(DeviceKeysRow { device_id, keys, display_name });
-    }
-    let asker_signatures = match asker {
-        Some(asker) if asker != user_id => foreign_signatures(reads, user_id, asker)?,
-        _ => Vec::new(),
-    };
-    let known = reads.has(&account_key(user_id))?;
-    Ok(UserKeys { known, keyed_devices, devices, cross_signing, asker_signatures })
 }
 
 #[async_trait]
@@ -158,8 +115,9 @@ impl Keys for RocksStore {
 
     async fn query_keys(&self, queries: &[KeyQuery], asker: Option<&UserId>) -> Result<Vec<UserKeys>> {
         let (queries, asker) = (queries.to_vec(), asker.map(ToOwned::to_owned));
-        self.read_view_of(queries.len() > MANY, move |view, _| {
-            queries.iter().map(|query| user_keys(view, query, asker.as_deref())).collect()
+        let cache = self.user_keys();
+        self.read_view_of(queries.len() > MANY, move |view, horizon| {
+            queries.iter().map(|query| cache.read(view, horizon.position, query, asker.as_deref())).collect()
         })
         .await
     }

@@ -57,7 +57,17 @@ macro_rules! tables {
 
             /// Whether what is read of it is kept in memory, by the first part of its keys.
             pub(crate) const fn is_kept(self) -> bool {
-                matches!(self, Self::Membership | Self::RoomSummary | Self::RoomEphemeral)
+                matches!(
+                    self,
+                    Self::Membership
+                        | Self::RoomSummary
+                        | Self::RoomEphemeral
+                        | Self::Account
+                        | Self::Device
+                        | Self::DeviceKeys
+                        | Self::CrossSigning
+                        | Self::ForeignSignature
+                )
             }
 
             /// All tables, for tests of the format.

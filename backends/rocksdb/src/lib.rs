@@ -33,6 +33,7 @@ mod stream;
 mod sync;
 mod to_device;
 mod tokens;
+mod user_keys;
 mod wal;
 
 pub use self::{engine::Options, error::OpenError, store::RocksStore};

@@ -21,12 +21,14 @@ pub(crate) struct Span {
     backward: bool,
     /// It begins at this position of the log that has this many bytes before it.
     log: Option<(usize, Position)>,
+    /// What is kept in memory of these rows is kept under this many of the first bytes.
+    kept: Option<usize>,
 }
 
 impl Span {
     /// All rows of a family. No key begins with `ff`.
     pub(crate) fn all(family: Family) -> Self {
-        Self { family, from: Vec::new(), to: vec![0xff], backward: false, log: None }
+        Self { family, from: Vec::new(), to: vec![0xff], backward: false, log: None, kept: None }
     }
 
     /// The family of the rows.
@@ -37,7 +39,8 @@ impl Span {
     /// All rows whose keys begin with these parts.
     pub(crate) fn prefix(prefix: &Key) -> Self {
         let (from, to) = (prefix.as_bytes().to_vec(), prefix.end());
-        Self { family: prefix.family(), from, to, backward: false, log: None }
+        let kept = prefix.table().is_kept().then(|| prefix.first_text().len());
+        Self { family: prefix.family(), from, to, backward: false, log: None, kept }
     }
 
     /// Rows at `from` and after, strictly before `to`, of one table.
@@ -46,8 +49,9 @@ impl Span {
             (Some((log, position)), Some((end, _))) if log == end => Some((log.len(), position)),
             _ => None,
         };
+        let kept = from.table().is_kept().then(|| from.first_text().len());
         let (family, from, to) = (from.family(), from.as_bytes().to_vec(), to.as_bytes().to_vec());
-        Self { family, from, to, backward: false, log }
+        Self { family, from, to, backward: false, log, kept }
     }
 
     /// Those of the rows whose keys come after all that begin with `prefix`.
@@ -59,6 +63,11 @@ impl Span {
     /// The first key that may be in it.
     pub(crate) fn from(&self) -> &[u8] {
         &self.from
+    }
+
+    /// What of these rows is kept in memory is kept under these first bytes; they are the same for all rows.
+    pub(crate) fn kept(&self) -> Option<&[u8]> {
+        self.from.get(..self.kept?)
     }
 
     /// The first key after it.

@@ -15,6 +15,7 @@ use crate::{
     reads::{Reads, Span, View},
     rooms::{EventCache, RoomCache},
     stream::{Issued, Stream},
+    user_keys::UserKeysCache,
     wal::{self, Wal},
 };
 
@@ -35,6 +36,7 @@ pub struct RocksStore {
     inner: Arc<Inner>,
     events: Arc<EventCache>,
     rooms: Arc<RoomCache>,
+    user_keys: Arc<UserKeysCache>,
 }
 
 /// What commands run on.
@@ -78,7 +80,7 @@ impl RocksStore {
         let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
         let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), engine });
-        Ok(Arc::new(Self { inner, events: Arc::default(), rooms: Arc::default() }))
+        Ok(Arc::new(Self { inner, events: Arc::default(), rooms: Arc::default(), user_keys: Arc::default() }))
     }
 
     /// Runs a command under its locks. It is durable when this returns.
@@ -214,6 +216,11 @@ impl RocksStore {
     /// Events that were read lately.
     pub(crate) fn events(&self) -> Arc<EventCache> {
         Arc::clone(&self.events)
+    }
+
+    /// Keys of users that were read lately.
+    pub(crate) fn user_keys(&self) -> Arc<UserKeysCache> {
+        Arc::clone(&self.user_keys)
     }
 
     /// What is known of rooms and their members.
