@@ -10,7 +10,8 @@ use olmstead_domain::{
 use olmstead_storage::{
     Backups, Result,
     backups::{
-        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, UpdateBackupOutcome,
+        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, StoredBackupKey,
+        UpdateBackupOutcome,
     },
 };
 use ruma::{OwnedRoomId, UserId};
@@ -212,7 +213,7 @@ async fn read_keys(
     user_id: &UserId,
     version: BackupVersion,
     selection: &BackupSelection<'_>,
-) -> Done<Option<Vec<BackupKey>>> {
+) -> Done<Option<Vec<StoredBackupKey>>> {
     let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM backup WHERE user_id = $1 AND version = $2)")
         .bind(user_id.as_str())
         .bind(number(version.0))
@@ -230,16 +231,13 @@ async fn read_keys(
     let rows = select(statement, user_id, version, selection).fetch_all(sql).await?;
     // There may be very many, and what was read of one is not kept.
     let key = |row: PgRow| {
-        Ok(BackupKey {
-            room_id: row.id_at(0)?,
-            session_id: row.text_at(1)?,
-            data: KeyBackupData {
-                first_message_index: row.count_at(2)?,
-                forwarded_count: row.count_at(3)?,
-                is_verified: row.try_get(4)?,
-                session_data: row.json_at(5)?,
-            },
-        })
+        let (index, forwarded, verified) = (row.count_at(2)?, row.count_at(3)?, row.try_get::<bool, _>(4)?);
+        let session_data: &str = row.try_get(5)?;
+        let data = format!(
+            "{{\"first_message_index\":{index},\"forwarded_count\":{forwarded},\"is_verified\":{verified},\
+             \"session_data\":{session_data}}}"
+        );
+        Ok(StoredBackupKey { room_id: row.id_at(0)?, session_id: row.text_at(1)?, data })
     };
     rows.into_iter().map(key).collect::<Done<_>>().map(Some)
 }
@@ -307,7 +305,7 @@ impl Backups for PostgresStore {
         user_id: &UserId,
         version: BackupVersion,
         selection: BackupSelection<'_>,
-    ) -> Result<Option<Vec<BackupKey>>> {
+    ) -> Result<Option<Vec<StoredBackupKey>>> {
         view!(self, |connection| read_keys(connection, user_id, version, &selection).await)
     }
 

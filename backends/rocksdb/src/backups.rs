@@ -10,7 +10,8 @@ use olmstead_domain::{
 use olmstead_storage::{
     Backups, Result, StorageError,
     backups::{
-        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, UpdateBackupOutcome,
+        BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, StoredBackupKey,
+        UpdateBackupOutcome,
     },
 };
 use ruma::{RoomId, UserId};
@@ -223,7 +224,7 @@ impl Backups for RocksStore {
         user_id: &UserId,
         version: BackupVersion,
         selection: BackupSelection<'_>,
-    ) -> Result<Option<Vec<BackupKey>>> {
+    ) -> Result<Option<Vec<StoredBackupKey>>> {
         let (user_id, selected) = (user_id.to_owned(), Selected::from(selection));
         let is_long = matches!(selected, Selected::All);
         self.read_view_of(is_long, move |view, _| {
@@ -235,10 +236,11 @@ impl Backups for RocksStore {
             for row in view.scan(selected.span(&prefix))? {
                 let (key, value) = row?;
                 let mut parts = prefix.parts_after(&key)?;
-                keys.push(BackupKey {
+                keys.push(StoredBackupKey {
                     room_id: parts.id()?,
                     session_id: parts.text()?,
-                    data: json(Table::BackupKey, &value)?,
+                    data: String::from_utf8(value.into_vec())
+                        .map_err(|error| StorageError::corrupt("a backed-up key", error))?,
                 });
             }
             Ok(Some(keys))

@@ -1,5 +1,8 @@
 //! What an engine gives to the suite, and how a case gets its store.
 
+use olmstead_domain::backup::BackupVersion;
+use olmstead_storage::backups::{BackupKey, BackupSelection, StoredBackupKey};
+use ruma::UserId;
 use std::{any::Any, env, future::Future, ops::Deref, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -113,6 +116,19 @@ impl Vacant {
     /// The test's name in the test binary, to start it in another process.
     pub(crate) fn test_name(&self) -> &str {
         &self.test_name
+    }
+}
+
+impl Store {
+    /// [`olmstead_storage::Backups::backup_keys`], with the data of the keys read.
+    pub(crate) async fn backup_keys(
+        &self,
+        user_id: &UserId,
+        version: BackupVersion,
+        selection: BackupSelection<'_>,
+    ) -> olmstead_storage::Result<Option<Vec<BackupKey>>> {
+        let stored = self.storage.backup_keys(user_id, version, selection).await?;
+        stored.map(|keys| keys.into_iter().map(StoredBackupKey::read).collect()).transpose()
     }
 }
 

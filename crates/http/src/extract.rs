@@ -210,6 +210,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// A JSON answer that is text already.
+#[derive(Debug, Clone)]
+pub struct JsonText(pub String);
+
+impl IntoResponse for JsonText {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+    }
+}
+
 /// The answer `{}`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Empty;

@@ -1,7 +1,5 @@
 //! Server-side key backups: the fourteen `room_keys` endpoints (BKP).
 
-use std::collections::BTreeMap;
-
 use olmstead_domain::{
     backup::{
         BackupBody, BackupError, BackupVersion, KeyBackupData, check_room_id, check_session_id, parse_room, parse_rooms,
@@ -9,9 +7,10 @@ use olmstead_domain::{
     json::RawJson,
 };
 use olmstead_storage::backups::{
-    BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, UpdateBackupOutcome,
+    BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, StoredBackupKey,
+    UpdateBackupOutcome,
 };
-use ruma::{OwnedRoomId, RoomId, UserId};
+use ruma::{RoomId, UserId};
 use serde::Serialize;
 
 use crate::{Context, Refusal, Result, ServiceError};
@@ -66,18 +65,6 @@ impl From<BackupState> for Updated {
 #[derive(Debug, Serialize)]
 pub struct Created {
     version: String,
-}
-
-/// Keys of a room.
-#[derive(Debug, Default, Serialize)]
-pub struct RoomSessions {
-    sessions: BTreeMap<String, KeyBackupData>,
-}
-
-/// Keys of all rooms.
-#[derive(Debug, Default, Serialize)]
-pub struct AllRooms {
-    rooms: BTreeMap<OwnedRoomId, RoomSessions>,
 }
 
 /// Reads a version as a client writes it; what is not a version of ours names none.
@@ -213,28 +200,38 @@ pub async fn delete_keys(cx: &Context, user_id: &UserId, which: &str, scope: Sco
     state.map(Updated::from).ok_or_else(no_such_version)
 }
 
-/// All keys of a version (BKP-24).
+/// All keys of a version (BKP-24), as the JSON text of the answer.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] for an unknown version.
-pub async fn all_keys(cx: &Context, user_id: &UserId, which: &str) -> Result<AllRooms> {
-    let mut all = AllRooms::default();
-    for key in read(cx, user_id, which, Scope::All).await? {
-        all.rooms.entry(key.room_id).or_default().sessions.insert(key.session_id, key.data);
+pub async fn all_keys(cx: &Context, user_id: &UserId, which: &str) -> Result<String> {
+    let keys = read(cx, user_id, which, Scope::All).await?;
+    let mut text = String::with_capacity(length(&keys));
+    text.push_str("{\"rooms\":{");
+    // They come room by room.
+    for (n, room) in keys.chunk_by(|one, other| one.room_id == other.room_id).enumerate() {
+        let Some(first) = room.first() else { continue };
+        text.push_str(if n > 0 { "," } else { "" });
+        write_text(&mut text, first.room_id.as_str())?;
+        text.push_str(":");
+        write_sessions(&mut text, room)?;
     }
-    Ok(all)
+    text.push_str("}}");
+    Ok(text)
 }
 
-/// The keys of a room (BKP-24).
+/// The keys of a room (BKP-24), as the JSON text of the answer.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] for an unknown version.
-pub async fn room_keys(cx: &Context, user_id: &UserId, which: &str, room_id: &RoomId) -> Result<RoomSessions> {
+pub async fn room_keys(cx: &Context, user_id: &UserId, which: &str, room_id: &RoomId) -> Result<String> {
     let keys = read(cx, user_id, which, Scope::Room(room_id)).await?;
-    Ok(RoomSessions { sessions: keys.into_iter().map(|key| (key.session_id, key.data)).collect() })
+    let mut text = String::with_capacity(length(&keys));
+    write_sessions(&mut text, &keys)?;
+    Ok(text)
 }
 
-/// One key (BKP-25).
+/// One key (BKP-25), as the JSON text of the answer.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] for an unknown version or session.
@@ -244,7 +241,7 @@ pub async fn session_key(
     which: &str,
     room_id: &RoomId,
     session_id: &str,
-) -> Result<KeyBackupData> {
+) -> Result<String> {
     let keys = read(cx, user_id, which, Scope::Session(room_id, session_id)).await?;
     keys.into_iter()
         .next()
@@ -252,6 +249,33 @@ pub async fn session_key(
         .ok_or_else(|| ServiceError::not_found("There is no key of this session."))
 }
 
-async fn read(cx: &Context, user_id: &UserId, which: &str, scope: Scope<'_>) -> Result<Vec<BackupKey>> {
+async fn read(cx: &Context, user_id: &UserId, which: &str, scope: Scope<'_>) -> Result<Vec<StoredBackupKey>> {
     cx.storage.backup_keys(user_id, version(which)?, scope.selection()).await?.ok_or_else(no_such_version)
+}
+
+/// About how long an answer with these keys is. One that is too small is moved as it grows, and answers are large.
+fn length(keys: &[StoredBackupKey]) -> usize {
+    const AROUND: usize = 16;
+    let rooms = keys.chunk_by(|one, other| one.room_id == other.room_id);
+    let rooms: usize = rooms.filter_map(<[_]>::first).map(|key| key.room_id.as_str().len() + 2 * AROUND).sum();
+    rooms + keys.iter().map(|key| key.session_id.len() + key.data.len() + AROUND).sum::<usize>() + 2 * AROUND
+}
+
+/// `{"sessions": …}` of keys of one room.
+fn write_sessions(text: &mut String, keys: &[StoredBackupKey]) -> Result<()> {
+    text.push_str("{\"sessions\":{");
+    for (n, key) in keys.iter().enumerate() {
+        text.push_str(if n > 0 { "," } else { "" });
+        write_text(text, &key.session_id)?;
+        text.push_str(":");
+        text.push_str(&key.data);
+    }
+    text.push_str("}}");
+    Ok(())
+}
+
+/// A JSON string.
+fn write_text(text: &mut String, of: &str) -> Result<()> {
+    text.push_str(&serde_json::to_string(of).map_err(|error| ServiceError::Internal(error.to_string()))?);
+    Ok(())
 }

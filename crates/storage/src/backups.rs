@@ -89,6 +89,29 @@ pub struct BackupKey {
     pub data: KeyBackupData,
 }
 
+/// One backed-up key as it is read: its data only to be passed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBackupKey {
+    /// The room.
+    pub room_id: OwnedRoomId,
+    /// The session.
+    pub session_id: String,
+    /// The data as the JSON text of a [`KeyBackupData`]. There may be very many, so it is not read.
+    pub data: String,
+}
+
+impl StoredBackupKey {
+    /// The key with its data read.
+    ///
+    /// # Errors
+    /// [`StorageError::Corrupt`](crate::StorageError::Corrupt) if the data is not what was put.
+    pub fn read(self) -> Result<BackupKey> {
+        let data =
+            serde_json::from_str(&self.data).map_err(|error| crate::StorageError::corrupt("a backed-up key", error))?;
+        Ok(BackupKey { room_id: self.room_id, session_id: self.session_id, data })
+    }
+}
+
 /// Server-side key backups. Versions of a user are numbered upwards and never reused (BKP-2); they outlive devices
 /// (BKP-33).
 #[async_trait]
@@ -126,7 +149,7 @@ pub trait Backups: Send + Sync {
         user_id: &UserId,
         version: BackupVersion,
         selection: BackupSelection<'_>,
-    ) -> Result<Option<Vec<BackupKey>>>;
+    ) -> Result<Option<Vec<StoredBackupKey>>>;
 
     /// Deletes keys of a version, any version (BKP-28); `None` when there is no such version.
     async fn delete_backup_keys(

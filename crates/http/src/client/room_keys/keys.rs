@@ -1,8 +1,7 @@
 //! `/_matrix/client/v3/room_keys/keys`, `…/{roomId}` and `…/{roomId}/{sessionId}`
 
 use axum::extract::State;
-use olmstead_domain::backup::KeyBackupData;
-use olmstead_service::backups::{self, AllRooms, RoomSessions, Scope, Updated};
+use olmstead_service::backups::{self, Scope, Updated};
 use ruma::OwnedRoomId;
 use serde::Deserialize;
 
@@ -10,7 +9,7 @@ use crate::{
     App,
     auth::{Auth, SuspendedToo},
     error::ApiResult,
-    extract::{BACKUP_BODY_LIMIT, Json, Missing, Path, Query, RawBody, parse_json},
+    extract::{BACKUP_BODY_LIMIT, Json, JsonText, Missing, Path, Query, RawBody, parse_json},
 };
 
 /// The query: the version is always needed (BKP-11).
@@ -41,8 +40,8 @@ pub(super) async fn all(
     State(app): State<App>,
     auth: Auth<SuspendedToo>,
     Query(version): Query<Version>,
-) -> ApiResult<Json<AllRooms>> {
-    Ok(Json(backups::all_keys(&app.cx, &auth.device.user_id, &version.version).await?))
+) -> ApiResult<JsonText> {
+    Ok(JsonText(backups::all_keys(&app.cx, &auth.device.user_id, &version.version).await?))
 }
 
 /// `PUT /room_keys/keys`
@@ -70,8 +69,8 @@ pub(super) async fn room(
     auth: Auth<SuspendedToo>,
     Path(room_id): Path<OwnedRoomId>,
     Query(version): Query<Version>,
-) -> ApiResult<Json<RoomSessions>> {
-    Ok(Json(backups::room_keys(&app.cx, &auth.device.user_id, &version.version, &room_id).await?))
+) -> ApiResult<JsonText> {
+    Ok(JsonText(backups::room_keys(&app.cx, &auth.device.user_id, &version.version, &room_id).await?))
 }
 
 /// `PUT /room_keys/keys/{roomId}`
@@ -101,9 +100,9 @@ pub(super) async fn session(
     auth: Auth<SuspendedToo>,
     Path((room_id, session_id)): Path<(OwnedRoomId, String)>,
     Query(version): Query<Version>,
-) -> ApiResult<Json<KeyBackupData>> {
+) -> ApiResult<JsonText> {
     let user_id = &auth.device.user_id;
-    Ok(Json(backups::session_key(&app.cx, user_id, &version.version, &room_id, &session_id).await?))
+    Ok(JsonText(backups::session_key(&app.cx, user_id, &version.version, &room_id, &session_id).await?))
 }
 
 /// `PUT /room_keys/keys/{roomId}/{sessionId}`
