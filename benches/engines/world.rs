@@ -155,7 +155,7 @@ impl World {
 /// The wish for a key of a device.
 pub(crate) fn want(device: &DeviceRef) -> ClaimWant {
     let DeviceRef { user_id, device_id, .. } = device.clone();
-    ClaimWant { user_id, device_id, algorithm: ALGORITHM.to_owned() }
+    ClaimWant { user_id, device_id, algorithm: ALGORITHM.to_owned(), spares: false }
 }
 
 async fn device(storage: &SharedStorage, names: &AtomicU64) -> DeviceRef {

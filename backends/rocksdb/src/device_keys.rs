@@ -95,11 +95,11 @@ impl Keys for RocksStore {
             .fold(Locks::new(), |locks, want| locks.user_shared(&want.user_id).pool(&want.user_id, &want.device_id));
         self.command(locks, move |command| {
             let mut claimed = Vec::with_capacity(wants.len());
-            for ClaimWant { user_id, device_id, algorithm } in &wants {
+            for ClaimWant { user_id, device_id, algorithm, spares } in &wants {
                 let Some(row) = rows::device(command, user_id, device_id)? else { continue };
                 let device =
                     DeviceRef { user_id: user_id.clone(), device_id: device_id.clone(), generation: row.generation };
-                let Some(taken) = pools::take(command, &device, algorithm)? else { continue };
+                let Some(taken) = pools::take(command, &device, algorithm, *spares)? else { continue };
                 claimed.push(ClaimedKey {
                     user_id: device.user_id,
                     device_id: device.device_id,

@@ -205,17 +205,23 @@ impl Pools {
 }
 
 /// Takes the key of an algorithm that was uploaded first, else the fallback key, which is marked used.
-pub(crate) fn take(command: &mut Command<'_>, device: &DeviceRef, algorithm: &str) -> Result<Option<Taken>> {
+pub(crate) fn take(
+    command: &mut Command<'_>,
+    device: &DeviceRef,
+    algorithm: &str,
+    spares: bool,
+) -> Result<Option<Taken>> {
+    let fallback_key = pool_part(device, FALLBACK, algorithm);
+    let spares = spares && command.has(&fallback_key)?;
     let head_key = pool_part(device, HEAD, algorithm);
     let head = command.get(&head_key)?.map(|head| Head::from_bytes(&head)).transpose()?.unwrap_or_default();
-    if head.count() > 0 {
+    if head.count() > 0 && !spares {
         let mut head = head;
         let (key_id, key) = leave(command, device, algorithm, &mut head)?;
         command.put(&head_key, head.to_bytes())?;
         counts_changed(command, device)?;
         return Ok(Some(Taken { key_name: format!("{algorithm}:{key_id}"), key, fallback: false }));
     }
-    let fallback_key = pool_part(device, FALLBACK, algorithm);
     let Some(mut stored) = command.get_json::<StoredFallback>(&fallback_key)? else { return Ok(None) };
     if !stored.used {
         stored.used = true;

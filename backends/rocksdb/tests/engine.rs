@@ -82,6 +82,7 @@ fn want(device: &DeviceRef) -> ClaimWant {
         user_id: device.user_id.clone(),
         device_id: device.device_id.clone(),
         algorithm: "signed_curve25519".to_owned(),
+        spares: false,
     }
 }
 

@@ -111,6 +111,8 @@ macro_rules! conformance_suite {
                 a_used_fallback_key_is_never_reported_unused
                 a_fallback_key_is_of_one_algorithm
                 fallback_keys_survive_a_restart
+                a_wish_may_spare_one_time_keys
+                a_spared_pool_keeps_its_keys
             }
             identity_keys {
                 identity_keys_come_back_as_uploaded

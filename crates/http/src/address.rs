@@ -45,7 +45,9 @@ impl FromStr for Network {
 }
 
 impl Network {
-    fn contains(&self, other: IpAddr) -> bool {
+    /// Whether an address is one of them.
+    #[must_use]
+    pub fn contains(&self, other: IpAddr) -> bool {
         match (self.address, other.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 same_beginning(u128::from(u32::from(own)), u128::from(u32::from(other)), 32 - self.prefix)

@@ -10,6 +10,7 @@ use axum::{
 };
 use olmstead_service::{Refusal, ServiceError};
 use olmstead_storage::devices::{Session, TokenHash};
+use ruma::UserId;
 use sha2::{Digest as _, Sha256};
 
 use crate::{App, address, error::ApiError};
@@ -152,6 +153,14 @@ pub(crate) async fn authenticate(
         request.extensions_mut().insert(resolved);
     }
     Ok(next.run(request).await)
+}
+
+/// Who makes the request, if the layer found out.
+pub(crate) fn user(request: &Request) -> Option<&UserId> {
+    match request.extensions().get::<Resolved>()? {
+        Resolved::Known(session, _) => Some(&session.device.user_id),
+        Resolved::Unknown { .. } => None,
+    }
 }
 
 /// A device's last activity is kept to this grain, so that most requests write nothing. Milliseconds.

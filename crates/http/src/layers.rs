@@ -17,7 +17,8 @@ use tracing::{Level, Span};
 
 use crate::{App, auth, error, limits, unread_body};
 
-/// Wraps the routes. From the outside in: trace, unread bodies, CORS, panics, rate limits by address, authentication.
+/// Wraps the routes. From the outside in: trace, unread bodies, CORS, panics, rate limits by address, authentication,
+/// limits by user.
 pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
     routes.layer(
         ServiceBuilder::new()
@@ -38,7 +39,9 @@ pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
             // Floods of the expensive endpoints stop here, before a token is looked up.
             .layer(middleware::from_fn_with_state(app.clone(), limits::by_address))
             // Who is it? Handlers say whether they need to know.
-            .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate)),
+            .layer(middleware::from_fn_with_state(app.clone(), auth::authenticate))
+            // And may they ask for this now?
+            .layer(middleware::from_fn_with_state(app.clone(), limits::by_user)),
     )
 }
 

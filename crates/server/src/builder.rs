@@ -10,12 +10,13 @@ use std::{
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
-    Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, notifier::Notifier,
+    Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, keys::ClaimBudget,
+    notifier::Notifier,
 };
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, RoomVersionId};
 
-use crate::{Config, Server, ServerError, config, run::Ending};
+use crate::{Config, Server, ServerError, config, connections::Bounds, run::Ending};
 
 /// Where the store comes from.
 enum Store {
@@ -69,6 +70,8 @@ pub struct ServerBuilder {
     default_room_version: String,
     limits_enabled: bool,
     one_time_keys: usize,
+    connections: usize,
+    connections_per_address: usize,
     trusted_proxies: Vec<Network>,
     drain: Duration,
     sliding_sync: bool,
@@ -87,6 +90,8 @@ impl ServerBuilder {
             default_room_version: "12".to_owned(),
             limits_enabled: true,
             one_time_keys: config::Limits::default().one_time_keys,
+            connections: config::Limits::default().connections,
+            connections_per_address: config::Limits::default().connections_per_address,
             trusted_proxies: Vec::new(),
             drain: Duration::ZERO,
             sliding_sync: true,
@@ -113,6 +118,8 @@ impl ServerBuilder {
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
         builder.one_time_keys = config.limits.one_time_keys;
+        builder.connections = config.limits.connections;
+        builder.connections_per_address = config.limits.connections_per_address;
         builder.drain = Duration::from_secs(config.drain_seconds);
         builder.sliding_sync = config.unstable.sliding_sync;
         for text in &config.trusted_proxies {
@@ -196,6 +203,14 @@ impl ServerBuilder {
         self
     }
 
+    /// How many connections [`Server::serve`] takes at once, in all and from one address that is not a trusted proxy. Without
+    /// limits there is no bound.
+    #[must_use]
+    pub fn connections(mut self, most: usize, per_address: usize) -> Self {
+        (self.connections, self.connections_per_address) = (most, per_address);
+        self
+    }
+
     /// Believes the `X-Forwarded-For` of a proxy or load balancer: an address, or a range such as `10.0.0.0/8`. Rate limits
     /// are then of the clients behind it.
     ///
@@ -269,11 +284,17 @@ impl ServerBuilder {
             environment: self.environment,
             notifier: Notifier::default(),
             caches: Caches::default(),
+            claim_budget: ClaimBudget::new(self.limits_enabled),
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
         });
+        let bounds = Bounds {
+            total: if self.limits_enabled { self.connections } else { usize::MAX },
+            per_address: if self.limits_enabled { self.connections_per_address } else { usize::MAX },
+            trusted: self.trusted_proxies.clone(),
+        };
         let http = HttpConfig { limits_enabled: self.limits_enabled, trusted_proxies: self.trusted_proxies };
-        Ok(Server::start(cx, http, Ending { drain: self.drain, closes_store: is_own }))
+        Ok(Server::start(cx, http, Ending { drain: self.drain, closes_store: is_own }, bounds))
     }
 }
 

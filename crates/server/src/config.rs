@@ -147,6 +147,10 @@ pub struct Limits {
     pub enabled: bool,
     /// One-time keys that are kept for a device, of each algorithm; the oldest beyond are dropped.
     pub one_time_keys: usize,
+    /// Connections at once; others wait.
+    pub connections: usize,
+    /// Connections at once from one address that is not in `trusted_proxies`; others are closed.
+    pub connections_per_address: usize,
 }
 
 /// The log.
@@ -225,7 +229,7 @@ impl Default for Rooms {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { enabled: true, one_time_keys: 5_000 }
+        Self { enabled: true, one_time_keys: 5_000, connections: 20_000, connections_per_address: 2_000 }
     }
 }
 

@@ -21,6 +21,7 @@ compile_error!(
 mod builder;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub mod config;
+mod connections;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod engine;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +12,10 @@ use olmstead_service::{Context, tailer};
 use olmstead_storage::StorageError;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::{ServerBuilder, ServerError};
+use crate::{
+    ServerBuilder, ServerError,
+    connections::{Bounds, Connections},
+};
 
 /// How long open requests may take to end after a stop is asked for.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -35,6 +37,7 @@ pub struct Server {
     cx: Arc<Context>,
     router: Router,
     ending: Ending,
+    bounds: Bounds,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -45,14 +48,14 @@ impl Server {
         ServerBuilder::new(server_name)
     }
 
-    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending) -> Self {
+    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending, bounds: Bounds) -> Self {
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(tailer::run(Arc::clone(&cx), stopped.clone())),
             tokio::spawn(sweep(Arc::clone(&cx), stopped)),
         ];
         let router = olmstead_http::router(Arc::clone(&cx), config);
-        Self { cx, router, ending, stop, tasks: Mutex::new(tasks) }
+        Self { cx, router, ending, bounds, stop, tasks: Mutex::new(tasks) }
     }
 
     /// All routes of the server, to be mounted at the root.
@@ -95,12 +98,10 @@ impl Server {
             cx.notifier.close();
             begin.send_replace(true);
         });
+        let connections = Arc::new(Connections::new(self.bounds.clone()));
         let mut serving = tokio::task::JoinSet::new();
         for listener in listeners {
-            let service = self.router().into_make_service_with_connect_info::<SocketAddr>();
-            let stopping = begun.clone();
-            let graceful = async move { wait_for(stopping).await };
-            serving.spawn(async move { axum::serve(listener, service).with_graceful_shutdown(graceful).await });
+            serving.spawn(Arc::clone(&connections).serve(listener, self.router(), begun.clone()));
         }
         let mut deadline = std::pin::pin!(async {
             wait_for(begun).await;
@@ -111,8 +112,7 @@ impl Server {
             tokio::select! {
                 ended = serving.join_next() => match ended {
                     None => break,
-                    Some(Ok(Ok(()))) => {}
-                    Some(Ok(Err(error))) => outcome = Err(ServerError::Io(error)),
+                    Some(Ok(())) => {}
                     Some(Err(error)) => outcome = Err(ServerError::Io(std::io::Error::other(error))),
                 },
                 () = &mut deadline => {

@@ -9,7 +9,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
-use crate::{caches::Caches, notifier::Notifier};
+use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier};
 
 /// Time and randomness, so that tests decide them.
 pub trait Environment: Send + Sync {
@@ -111,6 +111,8 @@ pub struct Context {
     pub caches: Caches,
     /// Bounds how many passwords are hashed at once: each takes tens of megabytes for a moment.
     pub hashing: tokio::sync::Semaphore,
+    /// How many keys of a device one user may claim.
+    pub claim_budget: ClaimBudget,
     /// See [`Context::leave`].
     pub leaving: AtomicBool,
 }

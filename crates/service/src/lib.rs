@@ -20,6 +20,7 @@ pub mod presence;
 pub mod profile;
 pub mod push_rules;
 pub mod pushers;
+pub mod quotas;
 pub mod rooms;
 pub mod sliding_sync;
 pub mod sync;

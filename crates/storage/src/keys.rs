@@ -68,6 +68,9 @@ pub struct ClaimWant {
     pub device_id: OwnedDeviceId,
     /// The algorithm, such as `signed_curve25519`.
     pub algorithm: String,
+    /// Whether the fallback key is to be given even though there are one-time keys, so that these are spared. Without a
+    /// fallback key it says nothing.
+    pub spares: bool,
 }
 
 /// A key handed out.
@@ -132,7 +135,7 @@ pub trait Keys: Send + Sync {
     async fn key_counts(&self, device: &DeviceRef) -> Result<KeyCounts>;
 
     /// Takes one key for each wish that can be served: the one-time key uploaded first (OTK-8), else the fallback key
-    /// (FBK-3). A key taken is gone for good when this returns, and is never taken twice (OTK-1). Wishes that cannot be
+    /// (FBK-3), which also comes first for wishes that spare one-time keys. A key taken is gone for good when this returns, and is never taken twice (OTK-1). Wishes that cannot be
     /// served are absent from the answer (OTK-10).
     async fn claim_keys(&self, wants: &[ClaimWant]) -> Result<Vec<ClaimedKey>>;
 

@@ -26,12 +26,20 @@ const LOCKED: usize = 8;
 /// Wishes for keys, those for one pool together.
 pub(super) struct Wishes<'a> {
     /// Each pool, and how many keys are wanted from it.
-    pools: Vec<(&'a ClaimWant, u64)>,
+    pools: Vec<(&'a ClaimWant, Wanted)>,
     /// Each wish, and the place of its pool.
     wants: Vec<(&'a ClaimWant, usize)>,
     /// How many wishes each claim has.
     claims: Vec<usize>,
     devices: usize,
+}
+
+/// How many keys are wanted from one pool.
+#[derive(Default)]
+struct Wanted {
+    one_time: u64,
+    /// Which the fallback key serves, if there is one.
+    sparing: u64,
 }
 
 /// What came from one pool.
@@ -47,11 +55,11 @@ impl<'a> Wishes<'a> {
         let mut wishes = Self { pools: Vec::new(), wants: Vec::new(), claims: Vec::new(), devices: 0 };
         for want in claims.iter().flat_map(|wants| wants.iter()) {
             let place = *places.entry((&want.user_id, &want.device_id, &want.algorithm)).or_insert_with(|| {
-                wishes.pools.push((want, 0));
+                wishes.pools.push((want, Wanted::default()));
                 wishes.pools.len() - 1
             });
             if let Some((_, wanted)) = wishes.pools.get_mut(place) {
-                *wanted += 1;
+                *(if want.spares { &mut wanted.sparing } else { &mut wanted.one_time }) += 1;
             }
             wishes.wants.push((want, place));
         }
@@ -83,11 +91,12 @@ impl<'a> Wishes<'a> {
         let rows = sqlx::query(
             "WITH held AS (
                  SELECT w.pool, d.user_id, d.device_id, p.generation, p.algorithm, p.first,
-                     least(w.wanted, p.next - p.first) AS taken,
+                     least(w.wanted + CASE WHEN p.fallback_key IS NULL THEN w.sparing ELSE 0 END, p.next - p.first)
+                         AS taken,
                      p.fallback_id, p.fallback_key, p.fallback_used,
-                     w.wanted > p.next - p.first AND p.fallback_key IS NOT NULL AS fallback
-                 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
-                         WITH ORDINALITY AS w (user_id, device_id, algorithm, wanted, pool)
+                     (w.sparing > 0 OR w.wanted > p.next - p.first) AND p.fallback_key IS NOT NULL AS fallback
+                 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $6::bigint[])
+                         WITH ORDINALITY AS w (user_id, device_id, algorithm, wanted, sparing, pool)
                      JOIN device d USING (user_id, device_id) JOIN pool p USING (generation, algorithm)
                  WHERE p.first < p.next OR p.fallback_key IS NOT NULL
                  ORDER BY p.generation, p.algorithm FOR UPDATE OF p
@@ -114,8 +123,9 @@ impl<'a> Wishes<'a> {
         .bind(self.pools.iter().map(|(want, _)| want.user_id.as_str()).collect::<Vec<_>>())
         .bind(stored_all(self.pools.iter().map(|(want, _)| want.device_id.as_str())))
         .bind(stored_all(self.pools.iter().map(|(want, _)| want.algorithm.as_str())))
-        .bind(self.pools.iter().map(|(_, wanted)| number(*wanted)).collect::<Vec<_>>())
+        .bind(self.pools.iter().map(|(_, wanted)| number(wanted.one_time)).collect::<Vec<_>>())
         .bind(DEVICE)
+        .bind(self.pools.iter().map(|(_, wanted)| number(wanted.sparing)).collect::<Vec<_>>())
         .fetch_all(command.sql())
         .await?;
         let mut taken: Vec<Taken> = self.pools.iter().map(|_| Taken::default()).collect();
@@ -164,7 +174,8 @@ impl<'a> Wishes<'a> {
 impl Taken {
     /// What one wish gets.
     fn next(&mut self, want: &ClaimWant) -> Option<ClaimedKey> {
-        let ((key_id, key), fallback) = match self.one_time.pop_front() {
+        let one_time = if want.spares && self.fallback.is_some() { None } else { self.one_time.pop_front() };
+        let ((key_id, key), fallback) = match one_time {
             Some(key) => (key, false),
             None => (self.fallback.clone()?, true),
         };

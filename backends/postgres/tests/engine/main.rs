@@ -184,8 +184,12 @@ async fn a_restored_dump_is_a_new_epoch_without_one_time_keys() {
     assert!(after.epoch > before.epoch);
     assert!(after.position.0 > 1_000_000_000_000, "positions only grow");
     assert_eq!(store.key_counts(&device).await.unwrap().one_time_keys.values().sum::<u64>(), 0);
-    let want =
-        ClaimWant { user_id: alice(), device_id: device.device_id.clone(), algorithm: "signed_curve25519".to_owned() };
+    let want = ClaimWant {
+        user_id: alice(),
+        device_id: device.device_id.clone(),
+        algorithm: "signed_curve25519".to_owned(),
+        spares: false,
+    };
     let claimed = store.claim_keys(std::slice::from_ref(&want)).await.unwrap();
     assert!(claimed.iter().all(|key| key.fallback) && claimed.len() == 1, "the fallback key is kept");
     let page = store.inbox(&device, Cursor::START, position(&store).await, 10).await.unwrap();
@@ -248,7 +252,8 @@ async fn texts_with_odd_characters_come_back() {
         ..KeysUpload::default()
     };
     store.upload_keys(&device, upload).await.unwrap();
-    let want = ClaimWant { user_id: alice(), device_id: device.device_id.clone(), algorithm: odd.to_owned() };
+    let want =
+        ClaimWant { user_id: alice(), device_id: device.device_id.clone(), algorithm: odd.to_owned(), spares: false };
     let claimed = store.claim_keys(&[want]).await.unwrap();
     assert_eq!(claimed[0].key_name, format!("{odd}:{odd}"));
 }

@@ -1,6 +1,9 @@
 //! Fallback keys: used when no one-time key is left.
 
-use olmstead_storage::{devices::DeviceRef, keys::KeysUpload};
+use olmstead_storage::{
+    devices::DeviceRef,
+    keys::{ClaimWant, KeysUpload},
+};
 use serde_json::json;
 
 use crate::{
@@ -40,6 +43,41 @@ pub async fn a_fallback_key_serves_when_the_pool_is_empty(store: Store) {
     assert!(!store.claim(&device).await.unwrap().fallback, "one-time keys come first again");
     assert!(store.claim(&device).await.unwrap().fallback);
     assert!(unused(&store, &device).await.is_empty(), "it stays used");
+}
+
+/// A wish that spares one-time keys gets the fallback key, which is used then; without one it is a wish like any other.
+/// Others claim at the same time as ever.
+pub async fn a_wish_may_spare_one_time_keys(store: Store) {
+    let (_, device) = store.user_with_device("alice").await;
+    store.upload_one_time(&device, 0..3).await;
+    let sparing = ClaimWant { spares: true, ..want_of(&device, CURVE) };
+    let plain = want_of(&device, CURVE);
+    assert!(!store.claim_keys(std::slice::from_ref(&sparing)).await.unwrap()[0].fallback, "there is no other");
+    upload(&store, &device, "FB1", 1, "s").await;
+    let wants = [sparing.clone(), plain.clone(), sparing.clone(), plain.clone(), plain, sparing];
+    let claimed = store.claim_keys(&wants).await.unwrap();
+    let fallback: Vec<bool> = claimed.iter().map(|claimed| claimed.fallback).collect();
+    assert_eq!(fallback, [true, false, true, false, true, true]);
+    assert!(claimed.iter().filter(|claimed| claimed.fallback).all(|claimed| claimed.key == fallback_key(1, "s")));
+    assert_ne!(claimed[1].key_name, claimed[3].key_name);
+    assert!(unused(&store, &device).await.is_empty());
+}
+
+/// The counts of a pool that is spared stay, and its device is told that the fallback key is used (FBK-6).
+pub async fn a_spared_pool_keeps_its_keys(store: Store) {
+    let (_, device) = store.user_with_device("alice").await;
+    store.upload_one_time(&device, 0..3).await;
+    upload(&store, &device, "FB1", 1, "s").await;
+    let before = store.horizon().await.unwrap().position;
+    let sparing = ClaimWant { spares: true, ..want_of(&device, CURVE) };
+    for _ in 0..5 {
+        assert!(store.claim_keys(std::slice::from_ref(&sparing)).await.unwrap()[0].fallback);
+    }
+    let counts = store.key_counts(&device).await.unwrap();
+    assert_eq!(counts.one_time_keys.get(CURVE), Some(&3));
+    assert!(counts.unused_fallback_keys.is_empty());
+    let after = store.horizon().await.unwrap().position;
+    assert_ne!(before, after, "the device is told");
 }
 
 /// One fallback key of an algorithm is kept; a new one is unused (FBK-1, FBK-4), also under the old id.

@@ -119,7 +119,12 @@ pub(crate) fn want(device: &DeviceRef) -> ClaimWant {
 
 /// A wish for a key of a device.
 pub(crate) fn want_of(device: &DeviceRef, algorithm: &str) -> ClaimWant {
-    ClaimWant { user_id: device.user_id.clone(), device_id: device.device_id.clone(), algorithm: algorithm.to_owned() }
+    ClaimWant {
+        user_id: device.user_id.clone(),
+        device_id: device.device_id.clone(),
+        algorithm: algorithm.to_owned(),
+        spares: false,
+    }
 }
 
 impl Store {

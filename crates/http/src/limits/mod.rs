@@ -1,4 +1,7 @@
-//! Rate limits: who may ask how often (GEN-6).
+//! Limits: who may ask how often (GEN-6), how much at once, and how large.
+//!
+//! Quotas are generous: no client in use comes near them, also none that starts anew with many rooms. They are there so
+//! that one user or address cannot take what all others need.
 //!
 //! Each node counts for itself, in memory: what is to be spared is the node's own work, and a count that all nodes share
 //! would be a write for every attempt it is to stop. So behind a balancer that spreads an address over n nodes, that
@@ -8,6 +11,10 @@
 //! An address is that of the client, see [`crate::HttpConfig::trusted_proxies`]: without it all clients behind a balancer
 //! would share the limit of its address.
 
+mod bodies;
+mod class;
+mod open;
+
 use std::num::NonZeroU32;
 
 use axum::{
@@ -16,34 +23,58 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-};
-use olmstead_service::ServiceError;
+use governor::Quota;
+use olmstead_service::{ServiceError, quotas::Quotas};
+use ruma::{OwnedUserId, UserId};
 
-use crate::{App, address, error::ApiError};
+use self::{bodies::Bodies, class::Class, open::OpenRequests};
+use crate::{App, address, auth, error::ApiError};
 
-/// Attempts to log in, register or refresh that one address may make in a burst.
-const AUTH_BURST: NonZeroU32 = NonZeroU32::new(120).unwrap();
-/// And how many come back each second.
-const AUTH_PER_SECOND: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Addresses remembered before idle ones are dropped.
-const REMEMBERED: usize = 50_000;
+/// So many in a burst, and so many back each second.
+const fn allowed(burst: u32, per_second: u32) -> Quota {
+    let burst = NonZeroU32::MIN.saturating_add(burst - 1);
+    Quota::per_second(NonZeroU32::MIN.saturating_add(per_second - 1)).allow_burst(burst)
+}
 
-/// The limiters of one server.
+/// Attempts to log in, register or refresh, by address.
+const AUTHENTICATION: Quota = allowed(120, 10);
+/// Requests without a token that is good, by address.
+const NOBODY: Quota = allowed(2_000, 100);
+/// By user, each class.
+const WHOLE: Quota = allowed(200, 2);
+const UPLOAD: Quota = allowed(200, 10);
+const WRITE: Quota = allowed(2_000, 100);
+const READ: Quota = allowed(5_000, 300);
+/// How long who has too many requests open is to wait, milliseconds.
+const AGAIN_MS: u64 = 1_000;
+/// The limits of one server.
 pub struct Limits {
     enabled: bool,
-    auth: DefaultKeyedRateLimiter<String>,
-    clock: DefaultClock,
+    authentication: Quotas<String>,
+    nobody: Quotas<String>,
+    whole: Quotas<OwnedUserId>,
+    upload: Quotas<OwnedUserId>,
+    write: Quotas<OwnedUserId>,
+    read: Quotas<OwnedUserId>,
+    open: OpenRequests,
+    bodies: Bodies,
 }
 
 impl Limits {
-    /// Limiters with the built-in quotas; `enabled = false` lifts them all.
+    /// The built-in limits; `enabled = false` lifts them all.
     #[must_use]
     pub fn new(enabled: bool) -> Self {
-        let quota = Quota::per_second(AUTH_PER_SECOND).allow_burst(AUTH_BURST);
-        Self { enabled, auth: RateLimiter::keyed(quota), clock: DefaultClock::default() }
+        Self {
+            enabled,
+            authentication: Quotas::new(AUTHENTICATION),
+            nobody: Quotas::new(NOBODY),
+            whole: Quotas::new(WHOLE),
+            upload: Quotas::new(UPLOAD),
+            write: Quotas::new(WRITE),
+            read: Quotas::new(READ),
+            open: OpenRequests::default(),
+            bodies: Bodies::default(),
+        }
     }
 
     /// Counts one attempt to authenticate from an address.
@@ -51,17 +82,23 @@ impl Limits {
     /// # Errors
     /// [`ServiceError::LimitExceeded`] with the time to wait.
     pub fn authentication(&self, address: &str) -> Result<(), ServiceError> {
-        if !self.enabled {
-            return Ok(());
-        }
-        if self.auth.len() > REMEMBERED {
-            self.auth.retain_recent();
-        }
-        self.auth.check_key(&address.to_owned()).map_err(|not_until| {
-            let wait = not_until.wait_time_from(self.clock.now());
-            ServiceError::LimitExceeded { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }
-        })
+        if self.enabled { Ok(self.authentication.check(&address.to_owned())?) } else { Ok(()) }
     }
+
+    fn user(&self, user_id: &UserId, class: Class) -> Result<(), ServiceError> {
+        let quotas = match class {
+            Class::Whole => &self.whole,
+            Class::Upload => &self.upload,
+            Class::Write => &self.write,
+            Class::Read => &self.read,
+        };
+        Ok(quotas.check(&user_id.to_owned())?)
+    }
+}
+
+fn address(app: &App, request: &Request) -> String {
+    address::of_request(request.extensions(), request.headers(), &app.trusted_proxies)
+        .map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 /// The layer: endpoints where a password or a token is tried.
@@ -72,9 +109,29 @@ pub(crate) async fn by_address(State(app): State<App>, request: Request, next: N
         && path.starts_with("/_matrix/client/")
         && TRIED.iter().any(|end| path.ends_with(end))
     {
-        let address = address::of_request(request.extensions(), request.headers(), &app.trusted_proxies)
-            .map_or_else(|| "unknown".to_owned(), |address| address.to_string());
-        app.limits.authentication(&address)?;
+        app.limits.authentication(&address(&app, &request))?;
     }
+    Ok(next.run(request).await)
+}
+
+/// The layer after authentication: how often a user may ask, how much at once, and what bodies may take. Who is nobody is
+/// counted by address.
+pub(crate) async fn by_user(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+    let limits = &app.limits;
+    if !limits.enabled || request.uri().path() == "/health" {
+        return Ok(next.run(request).await);
+    }
+    let _open = match auth::user(&request) {
+        None => {
+            limits.nobody.check(&address(&app, &request)).map_err(ServiceError::from)?;
+            None
+        }
+        Some(user_id) => {
+            limits.user(user_id, Class::of(request.method(), request.uri()))?;
+            let open = limits.open.begin(user_id, class::is_long_poll(request.uri()));
+            Some(open.ok_or(ServiceError::LimitExceeded { retry_after_ms: AGAIN_MS })?)
+        }
+    };
+    let (request, _room) = limits.bodies.bound(request);
     Ok(next.run(request).await)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use olmstead_domain::json::RawJson;
 use olmstead_storage::keys::ClaimWant;
-use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId};
+use ruma::{OwnedDeviceId, OwnedServerName, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,11 +31,11 @@ pub struct Response {
 }
 
 /// Hands out one key for each device asked for. A key that is in the answer is spent, whether or not the answer
-/// arrives (OTK-15).
+/// arrives (OTK-15). A claimer who took many keys of a device gets its fallback key.
 ///
 /// # Errors
 /// Only those of the store.
-pub async fn claim(cx: &Context, request: Request) -> Result<Response> {
+pub async fn claim(cx: &Context, claimer: &UserId, request: Request) -> Result<Response> {
     let mut response = Response::default();
     let mut wants = Vec::new();
     for (user_id, devices) in request.one_time_keys {
@@ -47,11 +47,13 @@ pub async fn claim(cx: &Context, request: Request) -> Result<Response> {
             user_id: user_id.clone(),
             device_id,
             algorithm,
+            spares: false,
         }));
     }
     if wants.is_empty() {
         return Ok(response);
     }
+    cx.claim_budget.apply(claimer, &mut wants);
     for claimed in cx.storage.claim_keys(&wants).await? {
         let devices = response.one_time_keys.entry(claimed.user_id).or_default();
         devices.insert(claimed.device_id, BTreeMap::from([(claimed.key_name, claimed.key)]));

@@ -1,10 +1,13 @@
 //! End-to-end encryption keys: upload, query, claim, cross-signing, signatures.
 
 pub mod claim;
+mod claim_budget;
 pub mod device_signing;
 pub mod query;
 pub mod signatures;
 pub mod upload;
+
+pub use self::claim_budget::ClaimBudget;
 
 use olmstead_domain::keys::{CrossSigningKeys, CrossSigningPublicKeys, KeysError};
 use olmstead_storage::{StorageError, cross_signing};

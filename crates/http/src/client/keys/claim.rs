@@ -13,8 +13,8 @@ use crate::{
 /// Takes one-time keys of devices.
 pub(super) async fn handler(
     State(app): State<App>,
-    _auth: Auth<AnyActive>,
+    auth: Auth<AnyActive>,
     JsonBody(request): JsonBody<Request>,
 ) -> ApiResult<Json<Response>> {
-    Ok(Json(claim::claim(&app.cx, request).await?))
+    Ok(Json(claim::claim(&app.cx, &auth.device.user_id, request).await?))
 }

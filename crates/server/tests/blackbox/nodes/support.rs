@@ -10,7 +10,9 @@ use std::{
 
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::HttpConfig;
-use olmstead_service::{Context, RegistrationMode, ServiceConfig, caches::Caches, notifier::Notifier};
+use olmstead_service::{
+    Context, RegistrationMode, ServiceConfig, caches::Caches, keys::ClaimBudget, notifier::Notifier,
+};
 use olmstead_storage::SharedStorage;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
@@ -234,6 +236,7 @@ async fn deaf(plan: &Plan, storage: &SharedStorage) -> Context {
         notifier: Notifier::default(),
         caches: Caches::default(),
         hashing: tokio::sync::Semaphore::new(2),
+        claim_budget: ClaimBudget::new(plan.limits),
         leaving: AtomicBool::new(false),
     }
 }

@@ -102,3 +102,95 @@ async fn a_pool_of_one_time_keys_holds_five_thousand() {
         assert_eq!(answer["one_time_key_counts"]["curve25519"], told);
     }
 }
+
+/// Who claims keys of one device without end gets its fallback key after a while, and the pool is there for all others.
+#[tokio::test]
+async fn one_claimer_does_not_empty_a_pool() {
+    let Some(server) = Server::with_settings(|builder| builder).await else { return };
+    let [alice, bob, carol] = server.users(["alice", "bob", "carol"]).await;
+    let mut keys = DeviceKeys::new(&alice);
+    let upload = json!({"one_time_keys": keys.one_time_keys(60), "fallback_keys": keys.fallback_keys()});
+    alice.post("/keys/upload", upload).await.ok();
+    let is_fallback = |claimed: &Value| {
+        let key = claimed.as_object().and_then(|claimed| claimed.values().next()).expect("there always is a key");
+        key["fallback"] == true
+    };
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        taken.push(is_fallback(&claim(&bob, &alice).await));
+    }
+    assert!(!taken[..20].contains(&true), "a few keys are nobody's flood");
+    assert!(taken[50..].iter().all(|fallback| *fallback));
+    let left = count(&alice).await.as_u64().unwrap();
+    assert!(left >= 20, "{left} keys are left of 60");
+    assert!(!is_fallback(&claim(&carol, &alice).await), "others are not spared");
+}
+
+/// All there is cannot be asked for without end.
+#[tokio::test]
+async fn first_syncs_are_limited() {
+    let Some(server) = Server::with_settings(|builder| builder).await else { return };
+    let [alice, bob] = server.users(["alice", "bob"]).await;
+    let answers = join_all((0..300).map(|_| async { alice.get("/sync?timeout=0").await })).await;
+    let (limited, answered): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 429);
+    assert!(answered.len() >= 100 && limited.len() >= 20, "{} of 300 were limited", limited.len());
+    limited.into_iter().for_each(says_when_to_come_back);
+    answered.into_iter().for_each(|answer| drop(answer.ok()));
+    alice.get("/account/whoami").await.ok();
+    bob.get("/sync?timeout=0").await.ok();
+}
+
+/// A user cannot let more requests wait than any client needs; what is open ends as it would.
+#[tokio::test]
+async fn long_polls_of_one_user_are_limited() {
+    let Some(server) = Server::with_settings(|builder| builder).await else { return };
+    let [alice, bob] = server.users(["alice", "bob"]).await;
+    let since = alice.get("/sync?timeout=0&set_presence=offline").await.ok()["next_batch"].as_str().unwrap().to_owned();
+    let poll = format!("/sync?timeout=3000&set_presence=offline&since={since}");
+    let answers = join_all((0..100).map(|_| async { alice.get(&poll).await })).await;
+    let (limited, answered): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 429);
+    assert_eq!((answered.len(), limited.len()), (64, 36));
+    limited.into_iter().for_each(says_when_to_come_back);
+    alice.get(&poll).await.ok();
+    bob.get("/sync?timeout=0").await.ok();
+}
+
+/// One address has so many connections and no more; those it has go on.
+#[tokio::test]
+async fn connections_of_one_address_are_limited() {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpStream,
+    };
+    let Some(server) = Server::with_settings(|builder| builder.connections(100, 10)).await else { return };
+    let address = server.base().trim_start_matches("http://").to_owned();
+    let mut open = Vec::new();
+    for _ in 0..10 {
+        open.push(TcpStream::connect(&address).await.unwrap());
+    }
+    let ask = "GET /_matrix/client/versions HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for stream in &mut open {
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+    let mut refused = TcpStream::connect(&address).await.unwrap();
+    let mut answer = Vec::new();
+    // It may be closed before anything is asked.
+    let _ = refused.write_all(ask.as_bytes()).await;
+    let _ = refused.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    drop(open);
+    // They are counted until the server has seen that they are closed.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let mut answer = [0; 12];
+        if stream.write_all(ask.as_bytes()).await.is_ok() && stream.read_exact(&mut answer).await.is_ok() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "places are given back");
+        tokio::task::yield_now().await;
+    }
+}

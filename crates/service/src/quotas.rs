@@ -1,0 +1,76 @@
+//! How often something may be done, for each of many who do it. Each node counts for itself, in memory.
+
+use std::{
+    hash::Hash,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+};
+
+use crate::ServiceError;
+
+/// Keys that are remembered before those that used nothing lately are dropped.
+const REMEMBERED: usize = 50_000;
+
+/// The same quota for each key.
+pub struct Quotas<K: Hash + Eq + Clone> {
+    limiter: DefaultKeyedRateLimiter<K>,
+    clock: DefaultClock,
+    /// Idle keys are dropped when there are more than this.
+    sweep_above: AtomicUsize,
+}
+
+/// Too often; it may be done again after this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooOften(pub Duration);
+
+impl From<TooOften> for ServiceError {
+    fn from(TooOften(wait): TooOften) -> Self {
+        Self::LimitExceeded { retry_after_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1) }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Quotas<K> {
+    /// Nobody has used anything yet.
+    #[must_use]
+    pub fn new(quota: Quota) -> Self {
+        Self {
+            limiter: RateLimiter::keyed(quota),
+            clock: DefaultClock::default(),
+            sweep_above: AtomicUsize::new(REMEMBERED),
+        }
+    }
+
+    /// Uses one of a key's quota.
+    ///
+    /// # Errors
+    /// [`TooOften`] if there is none left.
+    pub fn check(&self, key: &K) -> Result<(), TooOften> {
+        if self.limiter.len() > self.sweep_above.load(Ordering::Relaxed) {
+            self.limiter.retain_recent();
+            // Not again before there are many more: a sweep looks at all of them.
+            self.sweep_above.store(self.limiter.len().saturating_add(REMEMBERED), Ordering::Relaxed);
+        }
+        self.limiter.check_key(key).map_err(|not_until| TooOften(not_until.wait_time_from(self.clock.now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn each_has_its_own_and_is_told_when_to_come_back() {
+        let quotas = Quotas::new(Quota::per_hour(NonZeroU32::MIN).allow_burst(NonZeroU32::MIN.saturating_add(1)));
+        assert!([quotas.check(&1), quotas.check(&1), quotas.check(&2)].iter().all(Result::is_ok));
+        let Err(TooOften(wait)) = quotas.check(&1) else { return assert_eq!(1, 2, "two in a burst") };
+        assert!(wait > Duration::from_secs(3_000) && wait <= Duration::from_secs(3_600), "{wait:?}");
+        assert_eq!(quotas.check(&2), Ok(()));
+    }
+}
