@@ -3,6 +3,7 @@
 use std::{
     future::Future,
     net::SocketAddr,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use olmstead_service::{Context, tailer};
 use olmstead_storage::StorageError;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-use crate::{ServerBuilder, ServerError};
+use crate::{ServerBuilder, ServerError, backup::control};
 
 /// How long open requests may take to end after a stop is asked for.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -45,12 +46,22 @@ impl Server {
         ServerBuilder::new(server_name)
     }
 
-    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending) -> Self {
+    /// Starts the background work; with `control`, a directory, orders are taken by a socket in it.
+    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending, control: Option<&Path>) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(tailer::run(Arc::clone(&cx), stopped.clone())),
-            tokio::spawn(sweep(Arc::clone(&cx), stopped)),
+            tokio::spawn(sweep(Arc::clone(&cx), stopped.clone())),
         ];
+        match control.map(control::listen) {
+            Some(Ok(listener)) => {
+                tasks.push(tokio::spawn(control::serve(Arc::clone(&cx.storage), listener, stopped)));
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "there is no control socket: `olmstead backup` works only while the server is stopped");
+            }
+            None => {}
+        }
         let router = olmstead_http::router(Arc::clone(&cx), config);
         Self { cx, router, ending, stop, tasks: Mutex::new(tasks) }
     }
