@@ -56,6 +56,12 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+/// The time, milliseconds since the Unix epoch: also two restores in one second have names of their own.
+pub(super) fn now_milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Manifest {
     /// Looks at all files in a directory, brings them to disk, and writes the manifest.
     pub(super) fn write(

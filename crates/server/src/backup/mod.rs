@@ -107,7 +107,7 @@ pub async fn restore(config: &Config, directory: &Path) -> Result<Restored, Back
     if backup.schema > known {
         return Err(BackupError::Newer { what: "the schema", found: backup.schema, known });
     }
-    let suffix = manifest::now();
+    let suffix = manifest::now_milliseconds();
     let (facts, aside) = match backup.engine {
         #[cfg(feature = "rocksdb")]
         EngineName::RocksDb => rocksdb::restore(config, &backup, directory, suffix).await?,
