@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod clients;
+mod drill;
 mod engines;
 mod env;
 mod features;
@@ -51,6 +52,8 @@ cargo xtask <command>
                               and Synapse's beside them with `--peer synapse`
                               both print a table, write a page with plots, keep the figures with `--save NAME`
                               and hold them against kept ones with `--compare NAME`
+  drill restore [--engine NAME] [--users N]
+                              real clients live through a restore of the store; fails if they cannot decrypt
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -84,6 +87,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("requirements") => requirements::run(args),
         Some("bench") => bench::run(args),
+        Some("drill") => drill::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -93,7 +97,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, cargo \
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, cargo \
              and help"
         )),
     }

@@ -86,6 +86,23 @@ impl Suite {
         verdict(failed)
     }
 
+    /// Runs one black-box test on an engine, and shows what it prints.
+    pub(crate) fn run_drill(
+        &self,
+        engine: Engine,
+        cluster: Option<&str>,
+        name: &str,
+        set: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        let executable =
+            self.0.iter().find(|executable| executable.of == Of::Every).ok_or("there is no black-box test")?;
+        let mut test = command(&executable.path);
+        test.current_dir(&executable.package).env("CARGO_MANIFEST_DIR", &executable.package);
+        test.env(TEST_ENGINE, engine.name()).envs(cluster.map(|url| (TEST_URL, url))).envs(set.iter().copied());
+        println!("\n--- {name} on {} ---", engine.name());
+        check(test.args([name, "--nocapture"]))
+    }
+
     /// Runs executables, all of them even when one fails; the names of those that did.
     fn run(&self, of: Of, on: &str, filter: Option<&str>, set: &[(&str, &str)]) -> Result<Vec<String>, Failure> {
         let mut failed = Vec::new();

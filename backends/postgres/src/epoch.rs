@@ -74,7 +74,8 @@ async fn open(transaction: &mut PgConnection) -> Done<()> {
     let cluster: String = sqlx::query_scalar(CLUSTER).fetch_one(&mut *transaction).await?;
     let row = sqlx::query(
         "SELECT s.cluster, r.base IS NOT NULL AS running, s.epoch, s.base, s.reached,
-             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next
+             pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
+             (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
          FROM store s LEFT JOIN running r ON true",
     )
     .fetch_one(&mut *transaction)
@@ -97,7 +98,8 @@ async fn open(transaction: &mut PgConnection) -> Done<()> {
             "the database was restored, or a standby promoted: a new epoch begins and one-time keys are dropped"
         );
         let above = base.max(reached).saturating_add(UNNOTED);
-        (epoch.saturating_add(1), above.saturating_sub(next).max(base))
+        // No epoch that another restore of the same copy has had.
+        (epoch.saturating_add(1).max(row.try_get("now")?), above.saturating_sub(next).max(base))
     };
     sqlx::query("DELETE FROM running").execute(&mut *transaction).await?;
     sqlx::query("INSERT INTO running (epoch, base) VALUES ($1, $2)")

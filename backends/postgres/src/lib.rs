@@ -9,6 +9,7 @@
 
 mod account_data;
 mod accounts;
+pub mod backup;
 mod backups;
 mod batch;
 mod batches;
@@ -25,6 +26,7 @@ mod epoch;
 mod error;
 mod keys;
 mod locks;
+mod maintenance;
 mod media;
 mod open;
 mod presence;

@@ -28,6 +28,9 @@ const MIGRATIONS: &[Migration] = &[
 /// The schema this version is written for.
 const KNOWN: i32 = 2;
 
+/// The newest schema that this version may be able to run on.
+pub(crate) const NEWEST: i32 = KNOWN + 1;
+
 /// Makes the schema or brings it up to date, and checks that this version may run on it.
 pub(crate) async fn bring_up_to_date(pool: &PgPool) -> Result<(), OpenError> {
     let mut transaction = pool.begin_with(Locks::new().name("schema", "").begin()).await.map_err(OpenError::Connect)?;
@@ -46,7 +49,7 @@ pub(crate) async fn bring_up_to_date(pool: &PgPool) -> Result<(), OpenError> {
 }
 
 const fn may_run(version: i32, oldest: i32) -> bool {
-    version <= KNOWN + 1 && oldest <= KNOWN
+    version <= NEWEST && oldest <= KNOWN
 }
 
 /// Schema and oldest node of the database; `None` for an empty one.

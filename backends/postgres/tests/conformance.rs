@@ -6,6 +6,7 @@ use olmstead_conformance::{Fixture, conformance_suite};
 use olmstead_postgres::{Options, PostgresStore};
 use olmstead_postgres_cluster::Database;
 use olmstead_storage::SharedStorage;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 struct Postgres;
 
@@ -25,6 +26,23 @@ impl Fixture for Postgres {
 
     async fn open(address: &str) -> SharedStorage {
         PostgresStore::open(address, Options::default()).await.unwrap()
+    }
+
+    async fn copy(address: &str) -> Database {
+        let copy = Self::place().await;
+        // The name is the path of the URL.
+        let (server, name) = (std::env::var("OLMSTEAD_TEST_POSTGRES").unwrap(), copy.name());
+        let original = address.split('?').next().unwrap().rsplit('/').next().unwrap();
+        let mut connection = PgConnection::connect(&server).await.unwrap();
+        for statement in [
+            format!("DROP DATABASE {name}"),
+            // Sessions of the store that was closed may still be ending.
+            format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{original}'"),
+            format!("CREATE DATABASE {name} TEMPLATE {original}"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        }
+        copy
     }
 
     async fn node(address: &str, _open: &SharedStorage) -> SharedStorage {

@@ -31,11 +31,20 @@ pub struct Options {
     /// Whether the log is on disk before a command succeeds. Only a test that proves the need for it turns it off: then
     /// a crash loses commands that were answered.
     pub wal_sync: bool,
+    /// Whether a copy of a store is told from the store itself, and begins a new epoch. Only a test that copies the files to
+    /// see what a crash would leave turns it off.
+    pub tell_copies: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { block_cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 512, wal_sync: true }
+        Self {
+            block_cache_bytes: 32 << 20,
+            write_buffer_bytes: 32 << 20,
+            max_open_files: 512,
+            wal_sync: true,
+            tell_copies: true,
+        }
     }
 }
 

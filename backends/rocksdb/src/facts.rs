@@ -1,12 +1,14 @@
 //! Facts about the store as a whole: whose it is, and whether it answers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_storage::{Result, Storage, StorageError};
 
-use crate::{RocksStore, command::Command, locks::Locks, reads::Reads, wal};
+use crate::{RocksStore, command::Command, locks::Locks, place, reads::Reads, store::blocking, wal};
 
 const SIGNING_KEY: &str = "signing_key";
-const SERVER_NAME: &str = "server_name";
+pub(crate) const SERVER_NAME: &str = "server_name";
 
 impl RocksStore {
     /// See [`olmstead_storage::Storage::signing_key`].
@@ -47,7 +49,12 @@ impl RocksStore {
     /// Takes no further commands and waits until all that were taken are on disk.
     pub(crate) async fn shut(&self) -> Result<()> {
         let done = self.wal().close();
-        if done.await.unwrap_or(false) { Ok(()) } else { Err(wal::lost()) }
+        if !done.await.unwrap_or(false) {
+            return Err(wal::lost());
+        }
+        let (inner, directory) = (Arc::clone(self.inner()), self.directory().to_owned());
+        // So that a copy from before is not taken for what was closed here, also where a tool puts back only files that differ.
+        blocking(move || place::note(inner.engine(), &directory, None)).await
     }
 }
 

@@ -21,8 +21,10 @@ mod facts;
 mod keys;
 mod lately;
 mod locks;
+mod maintenance;
 mod media;
 mod newest;
+mod place;
 mod pools;
 mod reads;
 mod rooms;
@@ -36,4 +38,4 @@ mod tokens;
 mod user_keys;
 mod wal;
 
-pub use self::{engine::Options, error::OpenError, store::RocksStore};
+pub use self::{engine::Options, error::OpenError, maintenance::DirectoryLock, store::RocksStore};

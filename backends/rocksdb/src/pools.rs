@@ -29,7 +29,8 @@ use olmstead_storage::{Result, StorageError, changes::ChangeKey, devices::Device
 use crate::{
     command::Command,
     keys::{Key, Table},
-    reads::{Reads, Span, json},
+    reads::{Reads, Span, View, json},
+    store::Inner,
 };
 
 const HEAD: u8 = 0;
@@ -229,6 +230,34 @@ pub(crate) fn take(
         counts_changed(command, device)?;
     }
     Ok(Some(Taken { key_name: format!("{algorithm}:{}", stored.key_id), key: stored.value, fallback: true }))
+}
+
+/// All one-time keys of all devices leave their pools, as if they had been claimed. On disk with the next durable write.
+pub(crate) fn drop_one_time_keys(inner: &Inner) -> Result<()> {
+    let table = Key::new(Table::Pool);
+    let mut devices = BTreeSet::new();
+    for row in View::now(inner.engine(), false).scan(Span::prefix(&table))? {
+        let (key, _) = row?;
+        let mut parts = table.parts_after(&key)?;
+        let device = (parts.text()?, parts.text()?, parts.u64()?);
+        if parts.u8()? == HEAD {
+            devices.insert(device);
+        }
+    }
+    for (user_id, device_id, generation) in devices {
+        let user_id = user_id.try_into().map_err(|_| StorageError::damaged("a user id of a pool"))?;
+        let device = DeviceRef { user_id, device_id: device_id.into(), generation };
+        let mut command = Command::new(inner, false);
+        for (algorithm, mut head) in Pools::read(&command, &device)?.heads {
+            while head.count() > 0 {
+                leave(&mut command, &device, &algorithm, &mut head)?;
+            }
+            command.put(&pool_part(&device, HEAD, &algorithm), head.to_bytes())?;
+        }
+        counts_changed(&mut command, &device)?;
+        command.commit_relaxed()?;
+    }
+    Ok(())
 }
 
 /// The position of the last change of a device's counts.

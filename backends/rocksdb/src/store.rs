@@ -1,6 +1,10 @@
 //! The store: opening it, and running commands and reads on it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use olmstead_domain::position::{Epoch, Position};
 use olmstead_storage::{Result, StorageError, changes::Horizon};
@@ -12,6 +16,7 @@ use crate::{
     engine::Engine,
     keys::{Family, Key},
     locks::{Guard, LockTable, Locks},
+    place, pools,
     reads::{Reads, Span, View},
     rooms::{EventCache, RoomCache},
     stream::{Issued, Stream},
@@ -19,8 +24,8 @@ use crate::{
     wal::{self, Wal},
 };
 
-/// The format of the stored data. A change that an older version would misread gets a new number.
-const FORMAT: u64 = 1;
+/// See [`RocksStore::FORMAT`].
+const FORMAT: u64 = RocksStore::FORMAT;
 
 /// Name of the format's number among the facts of the store.
 const FORMAT_KEY: &str = "format";
@@ -29,11 +34,15 @@ const EPOCH_KEY: &str = "epoch";
 /// Name of the bound of the positions that may have been issued.
 const RESERVED_KEY: &str = "reserved_positions";
 
+/// More positions than are used between a copy and what it replaces.
+const UNKNOWN: u64 = 1 << 32;
+
 /// A store in a directory.
 ///
 /// Dropping it closes it; the directory can be opened again when all that ran on it has ended.
 pub struct RocksStore {
     inner: Arc<Inner>,
+    directory: PathBuf,
     events: Arc<EventCache>,
     rooms: Arc<RoomCache>,
     user_keys: Arc<UserKeysCache>,
@@ -68,19 +77,49 @@ impl Inner {
 }
 
 impl RocksStore {
+    /// The format of stored data that this version writes, and the newest that it reads. A change that an older version would
+    /// misread gets a new number.
+    pub const FORMAT: u64 = 1;
+
     /// Opens the store in a directory, or makes one there. Blocks on the disk.
     ///
     /// # Errors
     /// [`OpenError`], in words for the operator.
     pub fn open(path: &Path, options: Options) -> Result<Arc<Self>, OpenError> {
         let engine = Arc::new(Engine::open(path, &options)?);
-        let (epoch, reserved) = begin(&engine, path)?;
+        let (mut epoch, mut reserved) = begin(&engine, path)?;
+        let refused = |error: StorageError| OpenError::Damaged { path: path.to_owned(), what: error.to_string() };
+        let is_copy = place::is_copy(&engine, path).map_err(refused)? && options.tell_copies;
+        if is_copy {
+            tracing::warn!(
+                directory = %path.display(),
+                "the store is a copy or was restored: a new epoch begins and one-time keys are dropped"
+            );
+            (epoch, reserved) = next_life(&engine, epoch, reserved).map_err(refused)?;
+        }
         engine.remember_newest(reserved);
         let stream = Arc::new(Stream::new(epoch, reserved));
         let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
         let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), engine });
-        Ok(Arc::new(Self { inner, events: Arc::default(), rooms: Arc::default(), user_keys: Arc::default() }))
+        if is_copy {
+            // Keys may have been handed out since the copy was made. The epoch comes last: until then it is a copy still, and
+            // all of this is done again.
+            pools::drop_one_time_keys(&inner).map_err(refused)?;
+        }
+        place::note(&inner.engine, path, is_copy.then_some((Command::meta(EPOCH_KEY), epoch.0))).map_err(refused)?;
+        let directory = path.to_owned();
+        let (events, rooms, user_keys) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Arc::new(Self { inner, directory, events, rooms, user_keys }))
+    }
+
+    /// The directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(crate) const fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 
     /// Runs a command under its locks. It is durable when this returns.
@@ -238,7 +277,7 @@ impl RocksStore {
 }
 
 /// One hop to the threads that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(StorageError::unavailable("a storage task did not end well", error)))
@@ -264,6 +303,18 @@ fn begin(engine: &Engine, path: &Path) -> Result<(Epoch, Position), OpenError> {
         (Some(epoch), Some(reserved)) => Ok((Epoch(epoch), Position(reserved))),
         _ => Err(damaged("its epoch or position is missing".to_owned())),
     }
+}
+
+/// The epoch and the first position of a copy that goes on: above all positions that the other life may have used, and no
+/// epoch that another restore of the same copy has had. The positions are on disk when this returns, the epoch is not.
+fn next_life(engine: &Engine, epoch: Epoch, reserved: Position) -> Result<(Epoch, Position)> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+    let epoch = Epoch(epoch.0.saturating_add(1).max(u64::try_from(now).unwrap_or_default()));
+    let first = Position(reserved.0.saturating_add(UNKNOWN));
+    let mut batch = WriteBatch::default();
+    batch.put_cf(engine.family(Family::Main)?, Command::meta(RESERVED_KEY), first.0.to_be_bytes());
+    engine.write_durable(batch)?;
+    Ok((epoch, first))
 }
 
 fn create(engine: &Engine) -> Result<(Epoch, Position)> {

@@ -22,6 +22,15 @@ impl Fixture for Rocks {
         place.path().to_str().unwrap().to_owned()
     }
 
+    async fn copy(address: &str) -> TempDir {
+        let copy = TempDir::new().unwrap();
+        for entry in std::fs::read_dir(address).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        copy
+    }
+
     async fn open(address: &str) -> SharedStorage {
         RocksStore::open(Path::new(address), Options::default()).unwrap()
     }

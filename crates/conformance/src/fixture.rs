@@ -29,6 +29,10 @@ pub trait Fixture: 'static {
     /// a place again only after it closed the store and dropped it, or killed its process.
     async fn open(address: &str) -> SharedStorage;
 
+    /// A copy of the data at an address, at a place of its own, as an operator makes one by hand and uses later. The store
+    /// is closed.
+    async fn copy(address: &str) -> Self::Place;
+
     /// Another node on a store that is open. Engines for one process give the store itself.
     async fn node(address: &str, open: &SharedStorage) -> SharedStorage {
         let _ = address;
@@ -43,6 +47,7 @@ type Opening<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 struct Engine {
     place: fn() -> Opening<(Place, String)>,
     open: fn(String) -> Opening<SharedStorage>,
+    copy: fn(String) -> Opening<(Place, String)>,
     node: fn(String, SharedStorage) -> Opening<SharedStorage>,
 }
 
@@ -108,6 +113,12 @@ impl Vacant {
         Store { storage, place, address, engine, test_name }
     }
 
+    /// See [`Fixture::copy`].
+    pub(crate) async fn copy(&self) -> Self {
+        let (place, address) = (self.engine.copy)(self.address.clone()).await;
+        Self { place, address, engine: Arc::clone(&self.engine), test_name: Arc::clone(&self.test_name) }
+    }
+
     /// See [`Fixture::address`].
     pub(crate) fn address(&self) -> &str {
         &self.address
@@ -154,6 +165,13 @@ where
             place: || {
                 Box::pin(async {
                     let place = F::place().await;
+                    let address = F::address(&place);
+                    (Arc::new(place) as Place, address)
+                })
+            },
+            copy: |address| {
+                Box::pin(async move {
+                    let place = F::copy(&address).await;
                     let address = F::address(&place);
                     (Arc::new(place) as Place, address)
                 })

@@ -309,6 +309,13 @@ macro_rules! conformance_suite {
                 claims_on_all_nodes_get_every_key_once
                 a_write_on_one_node_wakes_the_others
             }
+            restored {
+                a_copy_hands_out_no_key_that_may_be_spent
+                a_copy_keeps_messages_and_transactions
+                a_copy_is_a_new_epoch_once
+                the_epochs_of_two_copies_are_not_the_same
+                a_store_knows_what_it_is
+            }
             durability {
                 what_was_acknowledged_survives_a_kill
             }

@@ -75,6 +75,7 @@ pub struct ServerBuilder {
     trusted_proxies: Vec<Network>,
     drain: Duration,
     sliding_sync: bool,
+    takes_orders: bool,
     environment: Arc<dyn Environment>,
 }
 
@@ -95,6 +96,7 @@ impl ServerBuilder {
             trusted_proxies: Vec::new(),
             drain: Duration::ZERO,
             sliding_sync: true,
+            takes_orders: false,
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -122,6 +124,7 @@ impl ServerBuilder {
         builder.connections_per_address = config.limits.connections_per_address;
         builder.drain = Duration::from_secs(config.drain_seconds);
         builder.sliding_sync = config.unstable.sliding_sync;
+        builder.takes_orders = true;
         for text in &config.trusted_proxies {
             builder = builder.trusted_proxy(text)?;
         }
@@ -254,9 +257,14 @@ impl ServerBuilder {
             ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
         })?;
         let default_room_version = room_version(&self.default_room_version)?;
+        let mut control = None;
         let (storage, is_own) = match self.store {
             #[cfg(feature = "rocksdb")]
-            Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true),
+            Some(Store::RocksDb(path)) => {
+                let storage = crate::engine::rocksdb(&path).await?;
+                control = self.takes_orders.then_some(path);
+                (storage, true)
+            }
             #[cfg(feature = "postgres")]
             Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true),
             Some(Store::Given(storage)) => (storage, false),
@@ -294,7 +302,8 @@ impl ServerBuilder {
             trusted: self.trusted_proxies.clone(),
         };
         let http = HttpConfig { limits_enabled: self.limits_enabled, trusted_proxies: self.trusted_proxies };
-        Ok(Server::start(cx, http, Ending { drain: self.drain, closes_store: is_own }, bounds))
+        let ending = Ending { drain: self.drain, closes_store: is_own };
+        Ok(Server::start(cx, http, ending, bounds, control.as_deref()))
     }
 }
 

@@ -97,6 +97,16 @@ pub enum EngineName {
     Postgres,
 }
 
+impl EngineName {
+    /// As in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RocksDb => "rocksdb",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
 /// Who may register.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

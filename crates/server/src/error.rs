@@ -26,6 +26,9 @@ pub enum ServerError {
     /// A use case failed.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// A backup could not be made or restored.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// A socket failed.
     #[error("network: {0}")]
     Io(#[from] std::io::Error),

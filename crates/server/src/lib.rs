@@ -18,6 +18,8 @@ compile_error!(
 );
 
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
+pub mod backup;
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod builder;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub mod config;

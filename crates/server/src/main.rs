@@ -1,10 +1,13 @@
 //! The binary `olmstead`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use olmstead::{
-    Config, ServerBuilder, ServerError,
+    Config, ServerBuilder, ServerError, backup,
     config::{Log, LogFormat, RegistrationMode},
 };
 use tokio::{net::TcpListener, signal::unix};
@@ -34,11 +37,36 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Copy the store of a server, which may be running, into a new directory.
+    ///
+    /// Settings are read as by `serve`. For PostgreSQL, pg_dump must be installed.
+    Backup {
+        /// A TOML file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The directory, which must not be there yet.
+        directory: PathBuf,
+    },
+    /// Put a backup in the place of the store of a server that is stopped.
+    ///
+    /// Settings are read as by `serve`. The store from before is kept under another name. For PostgreSQL, pg_restore must be
+    /// installed, and the role needs CREATEDB.
+    Restore {
+        /// A TOML file.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// The directory that `olmstead backup` wrote.
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Serve { config } = Arguments::parse().command;
-    match serve(config) {
+    let done = match Arguments::parse().command {
+        Command::Serve { config } => serve(config),
+        Command::Backup { config, directory } => make_backup(config, &directory),
+        Command::Restore { config, directory } => restore(config, &directory),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("olmstead: {error}");
@@ -65,6 +93,29 @@ fn serve(file: Option<PathBuf>) -> Result<(), ServerError> {
         announce(&config, &listeners);
         server.serve_all(listeners, stop).await
     })
+}
+
+fn make_backup(file: Option<PathBuf>, directory: &Path) -> Result<(), ServerError> {
+    let config = Config::load(file.as_deref())?;
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let made = runtime.block_on(backup::backup(&config, directory))?;
+    let (name, engine, files, bytes) = (&made.server_name, made.engine.name(), made.files.len(), made.size());
+    println!("Backup of {name} ({engine}) in {}: {files} files, {bytes} bytes.", directory.display());
+    Ok(())
+}
+
+fn restore(file: Option<PathBuf>, directory: &Path) -> Result<(), ServerError> {
+    let config = Config::load(file.as_deref())?;
+    start_log(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let restored = runtime.block_on(backup::restore(&config, directory))?;
+    println!("Restored {} from {}.", restored.backup.server_name, directory.display());
+    if let Some(aside) = restored.aside {
+        println!("What was there before is kept as {aside}.");
+    }
+    println!("One-time keys of before are not given out any more; clients upload new ones when they sync.");
+    Ok(())
 }
 
 /// Says on standard output where the server is, and how one gets in.

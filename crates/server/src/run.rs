@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,6 +15,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     ServerBuilder, ServerError,
+    backup::control,
     connections::{Bounds, Connections},
 };
 
@@ -48,12 +50,28 @@ impl Server {
         ServerBuilder::new(server_name)
     }
 
-    pub(crate) fn start(cx: Arc<Context>, config: HttpConfig, ending: Ending, bounds: Bounds) -> Self {
+    /// Starts the background work; with `control`, a directory, orders are taken by a socket in it.
+    pub(crate) fn start(
+        cx: Arc<Context>,
+        config: HttpConfig,
+        ending: Ending,
+        bounds: Bounds,
+        control: Option<&Path>,
+    ) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(tailer::run(Arc::clone(&cx), stopped.clone())),
-            tokio::spawn(sweep(Arc::clone(&cx), stopped)),
+            tokio::spawn(sweep(Arc::clone(&cx), stopped.clone())),
         ];
+        match control.map(control::listen) {
+            Some(Ok(listener)) => {
+                tasks.push(tokio::spawn(control::serve(Arc::clone(&cx.storage), listener, stopped)));
+            }
+            Some(Err(error)) => {
+                tracing::warn!(%error, "there is no control socket: `olmstead backup` works only while the server is stopped");
+            }
+            None => {}
+        }
         let router = olmstead_http::router(Arc::clone(&cx), config);
         Self { cx, router, ending, bounds, stop, tasks: Mutex::new(tasks) }
     }

@@ -15,6 +15,7 @@ pub mod directory;
 pub mod ephemeral;
 mod error;
 pub mod keys;
+pub mod maintenance;
 pub mod media;
 pub mod rooms;
 pub mod short_lived;
@@ -37,6 +38,7 @@ pub use self::{
     ephemeral::Ephemeral,
     error::{Result, StorageError},
     keys::Keys,
+    maintenance::Maintenance,
     media::Media,
     rooms::Rooms,
     short_lived::ShortLived,
@@ -57,6 +59,7 @@ pub trait Storage:
     + Directory
     + Ephemeral
     + Keys
+    + Maintenance
     + Media
     + Rooms
     + ShortLived

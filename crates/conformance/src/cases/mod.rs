@@ -19,6 +19,7 @@ pub mod nodes;
 pub mod positions;
 pub mod properties;
 pub mod relations;
+pub mod restored;
 pub mod room_state;
 pub mod rooms;
 pub mod server;

@@ -11,5 +11,6 @@ mod nodes;
 mod olm;
 mod oracle;
 mod processes;
+mod restore;
 mod rooms;
 mod rules;

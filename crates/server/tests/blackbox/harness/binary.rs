@@ -43,24 +43,28 @@ impl Binary {
         }
     }
 
+    /// A command of the binary, with the settings of this server.
+    pub(super) fn command(&self, name: &str) -> Command {
+        let Launch::Olmstead { place, listen } = &self.launch else { panic!("the server is not ours") };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
+        let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
+        command
+            .arg(name)
+            .current_dir(std::env::temp_dir())
+            .env("OLMSTEAD_SERVER_NAME", "localhost")
+            .env("OLMSTEAD_LISTEN", format!("[\"{listen}\"]"))
+            .envs(place.settings())
+            .env("OLMSTEAD_REGISTRATION__MODE", "open")
+            .env("OLMSTEAD_REGISTRATION__SHARED_SECRET", SECRET)
+            .env("OLMSTEAD_LIMITS__ENABLED", "false")
+            .env("OLMSTEAD_LOG__FILTER", log);
+        command
+    }
+
     pub(super) fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs");
         let mut command = match &self.launch {
-            Launch::Olmstead { place, listen } => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
-                let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
-                command
-                    .arg("serve")
-                    .current_dir(std::env::temp_dir())
-                    .env("OLMSTEAD_SERVER_NAME", "localhost")
-                    .env("OLMSTEAD_LISTEN", format!("[\"{listen}\"]"))
-                    .envs(place.settings())
-                    .env("OLMSTEAD_REGISTRATION__MODE", "open")
-                    .env("OLMSTEAD_REGISTRATION__SHARED_SECRET", SECRET)
-                    .env("OLMSTEAD_LIMITS__ENABLED", "false")
-                    .env("OLMSTEAD_LOG__FILTER", log);
-                command
-            }
+            Launch::Olmstead { .. } => self.command("serve"),
             Launch::Other { command } => Command::new(command),
         };
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();

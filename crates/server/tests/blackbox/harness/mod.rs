@@ -17,6 +17,7 @@
 //! with a deadline ([`deadline`]), and a panic says what did not come.
 
 mod admin;
+mod backup;
 mod binary;
 mod call;
 mod client;

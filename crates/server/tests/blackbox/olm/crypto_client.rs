@@ -241,8 +241,13 @@ impl CryptoClient {
     }
 
     fn report(&self) -> String {
+        let came: Vec<String> = self
+            .to_device()
+            .iter()
+            .map(|event| format!("{} from {} {}", event["type"], event["sender"], event["content"]["session_id"]))
+            .collect();
         format!(
-            "{}, {} to-device events could not be decrypted",
+            "{}, {} to-device events could not be decrypted; came: {came:?}",
             self.inner.rooms().report(),
             self.broken_to_device().len()
         )

@@ -117,7 +117,11 @@ impl Rooms {
     pub(super) fn report(&self) -> String {
         let messages: usize = self.rooms.values().map(|room| room.messages.len()).sum();
         let waiting: usize = self.rooms.values().map(|room| room.waiting.len()).sum();
-        format!("{messages} messages decrypted, {waiting} not")
+        let first = self.rooms.values().flat_map(|room| &room.waiting).next();
+        let first = first.map_or_else(String::new, |event| {
+            format!(" (the first from {}, session {})", event["sender"], event["content"]["session_id"])
+        });
+        format!("{messages} messages decrypted, {waiting} not{first}")
     }
 }
 

@@ -1,0 +1,17 @@
+//! `drill`: what goes wrong once in years, done on purpose.
+
+mod restore;
+
+use crate::Failure;
+use crate::args::Args;
+
+/// Runs the drill that is named.
+///
+/// # Errors
+/// If it found something, or could not be run.
+pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
+    match args.next().as_deref() {
+        Some("restore") => restore::run(args),
+        other => Err(format!("name a drill: restore; not `{}`", other.unwrap_or_default())),
+    }
+}
