@@ -213,7 +213,7 @@ pub async fn all_keys(cx: &Context, user_id: &UserId, which: &str) -> Result<Str
         let Some(first) = room.first() else { continue };
         text.push_str(if n > 0 { "," } else { "" });
         write_text(&mut text, first.room_id.as_str())?;
-        text.push_str(":");
+        text.push(':');
         write_sessions(&mut text, room)?;
     }
     text.push_str("}}");
@@ -267,7 +267,7 @@ fn write_sessions(text: &mut String, keys: &[StoredBackupKey]) -> Result<()> {
     for (n, key) in keys.iter().enumerate() {
         text.push_str(if n > 0 { "," } else { "" });
         write_text(text, &key.session_id)?;
-        text.push_str(":");
+        text.push(':');
         text.push_str(&key.data);
     }
     text.push_str("}}");
