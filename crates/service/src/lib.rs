@@ -21,6 +21,7 @@ pub mod profile;
 pub mod push_rules;
 pub mod pushers;
 pub mod rooms;
+mod secret;
 pub mod sliding_sync;
 pub mod sync;
 pub mod tailer;
@@ -33,4 +34,5 @@ pub mod user_directory;
 pub use self::{
     context::{Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment},
     error::{Refusal, Result, ServiceError},
+    secret::Secret,
 };

@@ -1,5 +1,6 @@
 //! The rules of the specification that encryption rests on, one by one, each with the id of its requirement.
 
+pub mod access;
 mod account_data;
 mod backups;
 mod bodies;
