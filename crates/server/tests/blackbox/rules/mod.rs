@@ -19,6 +19,7 @@ mod history_sharing;
 mod key_queries;
 mod limits;
 mod media;
+mod nesting;
 mod odd_ids;
 mod one_time_keys;
 mod paths;
