@@ -8,6 +8,7 @@ mod clients;
 mod engines;
 mod env;
 mod features;
+mod fuzz;
 mod manifest;
 mod postgres;
 mod process;
@@ -51,6 +52,8 @@ cargo xtask <command>
                               and Synapse's beside them with `--peer synapse`
                               both print a table, write a page with plots, keep the figures with `--save NAME`
                               and hold them against kept ones with `--compare NAME`
+  fuzz [TARGET] [--minutes N]
+                              mutations of the inputs in fuzz/corpus, for so long on each target or the named one
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -84,6 +87,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("requirements") => requirements::run(args),
         Some("bench") => bench::run(args),
+        Some("fuzz") => fuzz::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -93,8 +97,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, cargo \
-             and help"
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, fuzz, \
+             cargo and help"
         )),
     }
 }
