@@ -9,6 +9,7 @@ mod drill;
 mod engines;
 mod env;
 mod features;
+mod fuzz;
 mod manifest;
 mod postgres;
 mod process;
@@ -54,6 +55,8 @@ cargo xtask <command>
                               and hold them against kept ones with `--compare NAME`
   drill restore [--engine NAME] [--users N]
                               real clients live through a restore of the store; fails if they cannot decrypt
+  fuzz [TARGET] [--minutes N]
+                              mutations of the inputs in fuzz/corpus, for so long on each target or the named one
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -88,6 +91,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         Some("requirements") => requirements::run(args),
         Some("bench") => bench::run(args),
         Some("drill") => drill::run(args),
+        Some("fuzz") => fuzz::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -97,8 +101,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, cargo \
-             and help"
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
+             cargo and help"
         )),
     }
 }

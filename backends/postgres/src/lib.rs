@@ -24,6 +24,8 @@ mod directory;
 mod ephemeral;
 mod epoch;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod locks;
 mod maintenance;

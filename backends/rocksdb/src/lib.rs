@@ -18,6 +18,8 @@ mod engine;
 mod ephemeral;
 mod error;
 mod facts;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod lately;
 mod locks;

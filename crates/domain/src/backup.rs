@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::{
     error::ErrorKind,
     identifiers::MAX_ID_BYTES,
-    json::{Fields, JsonError, RawJson},
+    json::{Fields, JsonError, RawJson, check_readable},
 };
 
 /// The largest integer in JSON between programs: 2^53 - 1.
@@ -112,6 +112,7 @@ impl KeyBackupData {
         if !data.session_data.is_object() {
             return Err(BackupError::BadJson("session_data must be an object".to_owned()));
         }
+        check_readable(data.session_data.as_raw())?;
         if data.first_message_index.max(data.forwarded_count) > MAX_INTEGER {
             return Err(BackupError::BadJson("an integer is out of range".to_owned()));
         }
@@ -214,6 +215,7 @@ impl BackupBody {
         if !info.auth_data.is_object() {
             return Err(BackupError::BadJson("auth_data must be an object".to_owned()));
         }
+        check_readable(info.auth_data.as_raw())?;
         if info.algorithm.is_empty() || info.algorithm.len() > MAX_ID_BYTES {
             return Err(BackupError::InvalidParam(format!("algorithm must have 1 to {MAX_ID_BYTES} bytes")));
         }

@@ -154,6 +154,7 @@ pub fn canonical(raw: &RawValue) -> Result<String, JsonError> {
 /// # Errors
 /// [`JsonError`] if the value has no canonical form.
 pub fn value(raw: &RawValue) -> Result<CanonicalJsonValue, JsonError> {
+    check_readable(raw)?;
     let Strict(value) = serde_json::from_str(raw.get())?;
     Ok(value)
 }
@@ -180,6 +181,15 @@ pub fn without(object: &CanonicalJsonObject, members: &[&str]) -> CanonicalJsonO
 pub fn equal_without(a: &CanonicalJsonObject, b: &CanonicalJsonObject, members: &[&str]) -> bool {
     let kept = |(name, _): &(&String, &CanonicalJsonValue)| !members.contains(&name.as_str());
     a.iter().filter(kept).eq(b.iter().filter(kept))
+}
+
+/// Refuses what common JSON libraries cannot read (see [`canonical_len`]). Asked of all that is kept unread: one part of an
+/// answer must not make the whole unreadable.
+///
+/// # Errors
+/// [`JsonError::Syntax`].
+pub fn check_readable(raw: &RawValue) -> Result<(), JsonError> {
+    canonical_len(raw).map(drop)
 }
 
 /// The length in bytes of the canonical form of a JSON value, without building it. Numbers count as written.

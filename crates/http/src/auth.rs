@@ -181,7 +181,7 @@ pub fn hash_token(token: &str) -> TokenHash {
 }
 
 /// The token from the header, else from the query (GEN-4).
-fn access_token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+pub(crate) fn access_token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         let (scheme, token) = value.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());

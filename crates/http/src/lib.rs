@@ -8,6 +8,8 @@ pub mod auth;
 pub mod client;
 pub mod error;
 pub mod extract;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod layers;
 pub mod limits;

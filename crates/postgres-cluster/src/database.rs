@@ -44,6 +44,22 @@ impl Database {
         &self.name
     }
 
+    /// All that is in it, as SQL; bytes are written in hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`ClusterError::Failed`] with the words of `pg_dump`.
+    pub fn dump(&self) -> Result<String, ClusterError> {
+        let path = self.binaries.path("pg_dump");
+        let output = program(&path, None)
+            .args(["--no-password", "--inserts", "--dbname", &self.url])
+            .output()
+            .map_err(|e| ClusterError::Program(path, e))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(ClusterError::Failed("dump a database".to_owned(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+
     fn execute(&self, statement: &str, what: &str) -> Result<(), ClusterError> {
         let path = self.binaries.path("psql");
         let mut psql = program(&path, None);

@@ -10,8 +10,8 @@ use std::{
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
-    Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment, caches::Caches, keys::ClaimBudget,
-    notifier::Notifier,
+    Context, Environment, RegistrationMode, Secret, ServiceConfig, SystemEnvironment, caches::Caches,
+    keys::ClaimBudget, notifier::Notifier,
 };
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, RoomVersionId};
@@ -64,7 +64,7 @@ pub struct ServerBuilder {
     server_name: String,
     store: Option<Store>,
     registration: RegistrationMode,
-    shared_secret: Option<String>,
+    shared_secret: Option<Secret>,
     access_token_lifetime: Duration,
     public_base_url: Option<String>,
     default_room_version: String,
@@ -110,9 +110,9 @@ impl ServerBuilder {
         builder.registration = match config.registration.mode {
             config::RegistrationMode::Open => RegistrationMode::Open,
             config::RegistrationMode::Closed => RegistrationMode::Closed,
-            config::RegistrationMode::Token => {
-                RegistrationMode::Token(config.registration.token.clone().unwrap_or_default())
-            }
+            config::RegistrationMode::Token => RegistrationMode::Token(
+                config.registration.token.clone().unwrap_or_else(|| Secret::from(String::new())),
+            ),
         };
         builder.shared_secret = config.registration.shared_secret.clone();
         builder.access_token_lifetime = Duration::from_secs(config.tokens.access_lifetime_seconds.into());
@@ -166,7 +166,7 @@ impl ServerBuilder {
     /// Lets register who knows this token.
     #[must_use]
     pub fn registration_token(mut self, token: impl Into<String>) -> Self {
-        self.registration = RegistrationMode::Token(token.into());
+        self.registration = RegistrationMode::Token(Secret::from(token.into()));
         self
     }
 
@@ -180,7 +180,7 @@ impl ServerBuilder {
     /// Turns on registration by shared secret.
     #[must_use]
     pub fn registration_shared_secret(mut self, secret: impl Into<String>) -> Self {
-        self.shared_secret = Some(secret.into());
+        self.shared_secret = Some(Secret::from(secret.into()));
         self
     }
 

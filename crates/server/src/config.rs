@@ -1,9 +1,6 @@
 //! The configuration of the binary: a TOML file, then environment variables over it.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use figment::{
     Figment,
@@ -12,6 +9,8 @@ use figment::{
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ServerError;
+
+pub use olmstead_service::Secret;
 
 /// Everything that can be set. Each key is also an environment variable: `OLMSTEAD_` and the key in capitals, with two
 /// underscores for a step into a section (`OLMSTEAD_STORAGE__PATH`).
@@ -63,30 +62,6 @@ pub struct Storage {
     pub statement_timeout_seconds: u32,
 }
 
-/// A text that is in no log and in no error: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The text itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 /// A storage engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -114,9 +89,9 @@ pub struct Registration {
     /// Open, by token, or closed.
     pub mode: RegistrationMode,
     /// The token of the mode `token`.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// Turns on registration by shared secret at `/_synapse/admin/v1/register`.
-    pub shared_secret: Option<String>,
+    pub shared_secret: Option<Secret>,
 }
 
 /// How one registers.
@@ -316,7 +291,7 @@ impl Config {
             return Err(ServerError::Config("tokens.access_lifetime_seconds is 0".to_owned()));
         }
         if self.registration.mode == RegistrationMode::Token
-            && self.registration.token.as_deref().unwrap_or("").is_empty()
+            && self.registration.token.as_ref().is_none_or(|token| token.reveal().is_empty())
         {
             return Err(ServerError::Config(
                 "registration.mode is \"token\", but registration.token is not set".to_owned(),
@@ -491,6 +466,8 @@ mod tests {
         // A slip in the very line.
         let error = from_file(&text.replace("/db\"", "/db")).unwrap_err().to_string();
         assert!(error.contains("line 4") && !error.contains("hunter2"), "{error}");
+        let text = "server_name = \"a\"\n[registration]\ntoken = \"hunter2\"\nshared_secret = \"hunter3\"\n";
+        assert!(!format!("{:?}", from_file(text).unwrap()).contains("hunter"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
-use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier};
+use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret};
 
 /// Time and randomness, so that tests decide them.
 pub trait Environment: Send + Sync {
@@ -42,7 +42,7 @@ pub enum RegistrationMode {
     /// Anyone (`m.login.dummy`).
     Open,
     /// Whoever knows the token (`m.login.registration_token`).
-    Token(String),
+    Token(Secret),
     /// Nobody over the client API.
     Closed,
 }
@@ -57,7 +57,7 @@ pub struct ServiceConfig {
     /// Who may register.
     pub registration: RegistrationMode,
     /// Turns on `/_synapse/admin/v1/register` with this HMAC secret.
-    pub registration_shared_secret: Option<String>,
+    pub registration_shared_secret: Option<Secret>,
     /// Version of rooms made without naming one.
     pub default_room_version: RoomVersionId,
     /// One-time keys kept per device and algorithm (OTK-16).

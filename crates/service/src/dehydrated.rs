@@ -2,7 +2,7 @@
 
 use olmstead_domain::{
     identifiers::check_device_id,
-    json::RawJson,
+    json::{RawJson, check_readable},
     position::{Cursor, Position},
 };
 use olmstead_storage::{
@@ -72,6 +72,7 @@ pub async fn put(cx: &Context, session: &Session, request: Request) -> Result<Na
     if !request.device_data.is_object() {
         return Err(ServiceError::bad_json("device_data must be an object."));
     }
+    check_readable(request.device_data.as_raw()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     let user_id = &session.device.user_id;
     let device = DeviceRef { user_id: user_id.clone(), device_id: request.device_id.clone(), generation: 0 };
     let keys = upload::Request {

@@ -1,6 +1,9 @@
 //! Stored filters.
 
-use olmstead_domain::{filter::Filter, json::RawJson};
+use olmstead_domain::{
+    filter::Filter,
+    json::{self, RawJson},
+};
 use olmstead_storage::devices::Session;
 use ruma::UserId;
 
@@ -12,6 +15,7 @@ use crate::{Context, Result, ServiceError, account_data::for_oneself};
 /// [`crate::Refusal::Forbidden`] for another user; `BadJson` or `TooLarge` for what is not a filter.
 pub async fn create(cx: &Context, session: &Session, user_id: &UserId, filter: RawJson) -> Result<String> {
     for_oneself(session, user_id)?;
+    json::check_readable(filter.as_raw()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     Filter::parse(filter.get()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     Ok(cx.storage.put_filter(user_id, filter).await?)
 }

@@ -22,6 +22,7 @@ pub mod push_rules;
 pub mod pushers;
 pub mod quotas;
 pub mod rooms;
+mod secret;
 pub mod sliding_sync;
 pub mod sync;
 pub mod tailer;
@@ -34,4 +35,5 @@ pub mod user_directory;
 pub use self::{
     context::{Context, Environment, RegistrationMode, ServiceConfig, SystemEnvironment},
     error::{Refusal, Result, ServiceError},
+    secret::Secret,
 };

@@ -1,6 +1,6 @@
 //! Pushers: where a user wants notifications sent.
 
-use olmstead_domain::json::{Fields, RawJson};
+use olmstead_domain::json::{self, Fields, RawJson};
 use olmstead_storage::{account_data::Pusher, devices::Session};
 use serde::Deserialize;
 
@@ -55,6 +55,7 @@ pub async fn set(cx: &Context, session: &Session, body: &RawJson) -> Result<()> 
     if wish.kind.is_none() {
         return Ok(cx.storage.delete_pusher(user_id, &wish.app_id, &wish.pushkey).await?);
     }
+    json::check_readable(body.as_raw()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     let mut data = Fields::parse(body.as_raw()).map_err(|error| ServiceError::domain(error.kind(), error))?;
     data.remove("append");
     let data = data.to_raw().map_err(|error| ServiceError::domain(error.kind(), error))?;

@@ -212,7 +212,7 @@ async fn pass(
         Stage::RegistrationToken => {
             let token = attempt.token.as_deref().ok_or_else(|| ServiceError::missing_param("A token is needed."))?;
             match &cx.config.registration {
-                RegistrationMode::Token(valid) if tokens::hash(valid) == tokens::hash(token) => Ok(Ok(())),
+                RegistrationMode::Token(valid) if tokens::hash(valid.reveal()) == tokens::hash(token) => Ok(Ok(())),
                 _ => failed("M_FORBIDDEN", "The registration token is not valid."),
             }
         }

@@ -7,6 +7,11 @@ const STORAGE: &str = "olmstead-storage";
 const CONFORMANCE: &str = "olmstead-conformance";
 const SERVICE: &str = "olmstead-service";
 const SERVER: &str = "olmstead";
+const HTTP: &str = "olmstead-http";
+const ROCKSDB: &str = "olmstead-rocksdb";
+const POSTGRES: &str = "olmstead-postgres";
+/// In no product.
+const FUZZ_TARGETS: &str = "olmstead-fuzz-targets";
 /// Starts PostgreSQL for tests and development; in no product.
 const CLUSTER: &str = "olmstead-postgres-cluster";
 
@@ -29,7 +34,9 @@ fn rule(path: &str, name: &str) -> Option<Rule> {
         CONFORMANCE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
         SERVICE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         CLUSTER => Some(Rule { normal: &[], dev: &[] }),
-        "olmstead-http" => Some(Rule { normal: &[SERVICE, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        HTTP => Some(Rule { normal: &[SERVICE, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        // Looks into every layer that reads what comes from outside, and into the engines' keys.
+        FUZZ_TARGETS => Some(Rule { normal: &[HTTP, SERVICE, DOMAIN, ROCKSDB, POSTGRES], dev: &[] }),
         _ => None,
     }
 }

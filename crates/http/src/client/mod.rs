@@ -20,10 +20,21 @@ mod sliding_sync;
 mod sync;
 mod user_directory;
 
-use axum::Router;
+use axum::{Router, http::Uri, response::Response};
+use bytes::Bytes;
 use olmstead_service::ServiceConfig;
 
 use crate::App;
+
+/// Reads a query as `/sync` does, for fuzzers.
+pub(crate) fn fuzz_query(uri: &Uri) {
+    sync::fuzz_query(uri);
+}
+
+/// The answer that carries content, for fuzzers.
+pub(crate) fn fuzz_media(content: Bytes, content_type: &str, file_name: Option<String>) -> Response {
+    media::reply::content(content, Some(content_type), file_name)
+}
 
 /// All client endpoints, those left out that the settings turn off.
 pub fn routes(config: &ServiceConfig) -> Router<App> {

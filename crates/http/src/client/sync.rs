@@ -38,6 +38,13 @@ struct Parameters {
     use_state_after_unstable: Option<String>,
 }
 
+/// Reads a query, for fuzzers.
+pub(super) fn fuzz_query(uri: &axum::http::Uri) {
+    if let Ok(query) = axum::extract::Query::<Parameters>::try_from_uri(uri) {
+        assert!(query.0.since.is_none_or(|since| since.len() <= uri.to_string().len()));
+    }
+}
+
 async fn handler(
     State(app): State<App>,
     auth: Auth<AnyActive>,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha1::Sha1;
 
 use super::{DeviceWishes, NewLogin, passwords, tokens, usernames};
-use crate::{Context, Refusal, Result, ServiceError, profile, push_rules};
+use crate::{Context, Refusal, Result, Secret, ServiceError, profile, push_rules};
 
 /// The kind of short-lived value.
 const KIND: &str = "register_nonce";
@@ -84,7 +84,7 @@ pub fn check_on(cx: &Context) -> Result<()> {
 }
 
 fn secret(cx: &Context) -> Result<&str> {
-    let secret = cx.config.registration_shared_secret.as_deref().filter(|secret| !secret.is_empty());
+    let secret = cx.config.registration_shared_secret.as_ref().map(Secret::reveal).filter(|secret| !secret.is_empty());
     secret.ok_or_else(|| ServiceError::refused(Refusal::Unrecognized, "Registration by shared secret is off."))
 }
 

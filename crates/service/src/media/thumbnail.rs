@@ -114,6 +114,16 @@ fn make(content: Bytes, wish: Wish) -> Result<Thumbnail> {
     encode(resize(image, wish), format)
 }
 
+/// Makes thumbnails of whatever these bytes are, and checks them: for fuzzers.
+#[doc(hidden)]
+pub fn fuzz(data: &[u8]) {
+    for (width, height, method, animated) in [(32, 32, Method::Crop, false), (7, 300, Method::Scale, true)] {
+        if let Ok(made) = make(Bytes::copy_from_slice(data), Wish { width, height, method, animated }) {
+            assert!(made.content_type.starts_with("image/") && !made.content.is_empty());
+        }
+    }
+}
+
 /// Whether an image of this format may have more than one frame.
 fn may_move(content: &[u8], format: ImageFormat) -> bool {
     match format {

@@ -3,7 +3,7 @@
 mod config;
 mod create;
 mod download;
-mod reply;
+pub(super) mod reply;
 mod thumbnail;
 mod upload;
 

@@ -1,7 +1,9 @@
 //! A server as a process that can be killed and started again.
 
 use std::{
+    fs::File,
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
 };
@@ -14,16 +16,30 @@ pub(super) struct Binary {
     child: Option<Child>,
 }
 
+/// What makes a process other than usual.
+#[derive(Default)]
+pub struct Special {
+    /// Variables of the environment.
+    pub settings: Vec<(&'static str, String)>,
+    /// Where its log goes, instead of to that of the tests.
+    pub log: Option<PathBuf>,
+}
+
 enum Launch {
-    Olmstead { place: Arc<Place>, listen: String },
+    Olmstead { place: Arc<Place>, listen: String, special: Special },
     Other { command: String },
 }
 
 impl Binary {
     /// The binary of this package, with its data in this place.
     pub(super) fn olmstead(place: Arc<Place>) -> Self {
+        Self::special(place, Special::default())
+    }
+
+    /// The same with something of its own.
+    pub(super) fn special(place: Arc<Place>, special: Special) -> Self {
         let listen = free_address();
-        Self { base: format!("http://{listen}"), launch: Launch::Olmstead { place, listen }, child: None }
+        Self { base: format!("http://{listen}"), launch: Launch::Olmstead { place, listen, special }, child: None }
     }
 
     /// Some other server, to compare with.
@@ -45,7 +61,7 @@ impl Binary {
 
     /// A command of the binary, with the settings of this server.
     pub(super) fn command(&self, name: &str) -> Command {
-        let Launch::Olmstead { place, listen } = &self.launch else { panic!("the server is not ours") };
+        let Launch::Olmstead { place, listen, special } = &self.launch else { panic!("the server is not ours") };
         let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
         let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
         command
@@ -57,14 +73,21 @@ impl Binary {
             .env("OLMSTEAD_REGISTRATION__MODE", "open")
             .env("OLMSTEAD_REGISTRATION__SHARED_SECRET", SECRET)
             .env("OLMSTEAD_LIMITS__ENABLED", "false")
-            .env("OLMSTEAD_LOG__FILTER", log);
+            .env("OLMSTEAD_LOG__FILTER", log)
+            .envs(special.settings.iter().cloned());
         command
     }
 
     pub(super) fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs");
         let mut command = match &self.launch {
-            Launch::Olmstead { .. } => self.command("serve"),
+            Launch::Olmstead { special, .. } => {
+                let mut command = self.command("serve");
+                if let Some(path) = &special.log {
+                    command.stderr(File::options().append(true).create(true).open(path).expect("a file for the log"));
+                }
+                command
+            }
             Launch::Other { command } => Command::new(command),
         };
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();

@@ -145,7 +145,8 @@ impl Client {
         Self { password: password.to_owned(), ..self.clone() }
     }
 
-    pub(super) fn logged_in(&self, answer: &Value, password: String) -> Self {
+    /// The device that the answer of a login or registration is about.
+    pub fn logged_in(&self, answer: &Value, password: String) -> Self {
         let member = |name: &str| match answer[name].as_str() {
             Some(text) => text.to_owned(),
             None => panic!("{name} is missing in {answer}"),

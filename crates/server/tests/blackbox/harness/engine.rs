@@ -61,6 +61,28 @@ impl Place {
         }
     }
 
+    /// All bytes that are kept here, once no server runs: what a thief of the disk has.
+    pub fn contents(&self) -> Vec<u8> {
+        fn files(directory: &std::path::Path, into: &mut Vec<u8>) {
+            for entry in std::fs::read_dir(directory).expect("a directory") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    files(&path, into);
+                } else {
+                    into.extend(std::fs::read(&path).expect("a file"));
+                }
+            }
+        }
+        match self {
+            Self::Directory(directory) => {
+                let mut all = Vec::new();
+                files(directory.path(), &mut all);
+                all
+            }
+            Self::Database(database) => database.dump().unwrap_or_else(|error| panic!("{error}")).into_bytes(),
+        }
+    }
+
     /// A store here: one for each node that is opened, where an engine has several, else the one that is open.
     pub async fn open(&self, open: Option<&SharedStorage>) -> SharedStorage {
         match (self, open) {

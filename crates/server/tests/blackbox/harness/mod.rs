@@ -35,6 +35,7 @@ mod sync;
 use std::{future::Future, time::Duration};
 
 pub use self::{
+    binary::Special,
     call::{Call, Response},
     client::Client,
     clock::Clock,
@@ -48,6 +49,16 @@ pub use self::{
 /// How long anything in a test may take: 20 s, or `BLACKBOX_DEADLINE` in seconds.
 pub fn deadline() -> Duration {
     Duration::from_secs(setting("BLACKBOX_DEADLINE", 20))
+}
+
+/// Does what blocks, such as making or reading a place for data.
+pub async fn in_place<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    server::blocking(work).await
+}
+
+/// With which the servers under test let administrators be made.
+pub fn shared_secret() -> &'static str {
+    admin::SECRET
 }
 
 /// A number from the environment.

@@ -12,7 +12,13 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
-    Client, Engine, binary::Binary, deadline, engine::Place, in_process::InProcess, nodes::Nodes, unique, within,
+    Client, Engine,
+    binary::{Binary, Special},
+    deadline,
+    engine::Place,
+    in_process::InProcess,
+    nodes::Nodes,
+    unique, within,
 };
 
 /// A running server. Clones are the same server; it ends with the last one.
@@ -93,6 +99,19 @@ impl Server {
         };
         let (count, _) = watch::channel(0);
         let server = Self::of(Arc::new(Running::Binary(Mutex::new(binary), count)));
+        server.restart().await;
+        Some(server)
+    }
+
+    /// A process with its data at a place that the test keeps and with something of its own. `None` when the tests run
+    /// against a server elsewhere.
+    pub async fn special_process(place: Arc<Place>, special: Special) -> Option<Self> {
+        if Self::elsewhere().is_some() {
+            eprintln!("left out: the server at BLACKBOX_URL has its own settings");
+            return None;
+        }
+        let binary = blocking(move || Binary::special(place, special)).await;
+        let server = Self::of(Arc::new(Running::Binary(Mutex::new(binary), watch::channel(0).0)));
         server.restart().await;
         Some(server)
     }

@@ -1,5 +1,6 @@
 //! The rules of the specification that encryption rests on, one by one, each with the id of its requirement.
 
+pub mod access;
 mod account_data;
 mod backups;
 mod bodies;
@@ -18,6 +19,7 @@ mod history_sharing;
 mod key_queries;
 mod limits;
 mod media;
+mod nesting;
 mod odd_ids;
 mod one_time_keys;
 mod paths;
