@@ -257,19 +257,15 @@ impl ServerBuilder {
             ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
         })?;
         let default_room_version = room_version(&self.default_room_version)?;
-        let mut control = None;
-        let (storage, is_own) = match self.store {
+        let (storage, is_own, control): (_, _, Option<std::path::PathBuf>) = match self.store {
             #[cfg(feature = "rocksdb")]
-            Some(Store::RocksDb(path)) => {
-                let storage = crate::engine::rocksdb(&path).await?;
-                control = self.takes_orders.then_some(path);
-                (storage, true)
-            }
+            Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true, Some(path)),
             #[cfg(feature = "postgres")]
-            Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true),
-            Some(Store::Given(storage)) => (storage, false),
+            Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true, None),
+            Some(Store::Given(storage)) => (storage, false, None),
             None => return Err(ServerError::Config("no storage engine was chosen".to_owned())),
         };
+        let control = control.filter(|_| self.takes_orders);
         let stored = storage.server_name(server_name.as_str()).await?;
         if stored != server_name.as_str() {
             return Err(ServerError::OtherServerName { stored, configured: self.server_name });

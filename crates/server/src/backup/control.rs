@@ -111,6 +111,7 @@ async fn answer(storage: &SharedStorage, client: UnixStream) -> io::Result<()> {
 }
 
 /// Asks the server on a store to copy it. `None` if none listens.
+#[cfg(feature = "rocksdb")]
 pub(super) async fn checkpoint(store: &Path, directory: &Path) -> io::Result<Option<Result<StoreFacts, String>>> {
     let mut client = match UnixStream::connect(socket(store)).await {
         Ok(client) => client,

@@ -1,9 +1,6 @@
 //! Backups of PostgreSQL, by its own programs.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path};
 
 use olmstead_postgres::backup as database;
 use olmstead_storage::maintenance::StoreFacts;
@@ -32,7 +29,7 @@ pub(super) async fn restore(
     let (manifest, from) = (backup.clone(), directory.to_owned());
     let check = move || manifest.files.iter().try_for_each(|entry| entry.check(&from, &mut io::sink()));
     tokio::task::spawn_blocking(check).await.map_err(broken)??;
-    if !backup.files.iter().any(|entry| entry.path == PathBuf::from(DUMP)) {
+    if !backup.files.iter().any(|entry| entry.path == Path::new(DUMP)) {
         return Err(BackupError::Damaged { file: directory.join(DUMP), what: "is missing".to_owned() });
     }
     let is_right = |facts: &StoreFacts| is_of(facts, backup);

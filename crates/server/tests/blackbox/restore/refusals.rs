@@ -68,7 +68,8 @@ async fn what_does_not_fit_is_refused_and_the_store_stays() {
 
     refused(&server, "restore", &place.path().join("nothing"), &[], "no backup").await;
     refused(&server, "restore", &backup, &[("OLMSTEAD_SERVER_NAME", "other.example")], "of the server localhost").await;
-    let damage: [(&str, &dyn Fn(&Path), &str); 7] = [
+    type Damage<'a> = (&'a str, &'a dyn Fn(&Path), &'a str);
+    let damage: [Damage<'_>; 7] = [
         ("unfinished", &|backup| fs::remove_file(backup.join("manifest.json")).unwrap(), "no backup"),
         ("form", &|backup| set(backup, "format", json!(99)), "a newer version"),
         ("schema", &|backup| set(backup, "schema", json!(99)), "a newer version"),
