@@ -195,10 +195,10 @@ pub fn check_readable(raw: &RawValue) -> Result<(), JsonError> {
 /// The length in bytes of the canonical form of a JSON value, without building it. Numbers count as written.
 ///
 /// This is also the check for content that is passed on unread: it refuses what common JSON libraries cannot read,
-/// namely nesting beyond [`MAX_DEPTH`] and half of a surrogate pair.
+/// namely nesting beyond [`MAX_DEPTH`], half of a surrogate pair, and numbers beyond those of double precision.
 ///
 /// # Errors
-/// [`JsonError::Syntax`] for the two cases above.
+/// [`JsonError::Syntax`] for the three cases above.
 pub fn canonical_len(raw: &RawValue) -> Result<usize, JsonError> {
     let bytes = raw.get().as_bytes();
     let (mut at, mut length, mut depth) = (0, 0, 0_usize);
@@ -227,12 +227,31 @@ pub fn canonical_len(raw: &RawValue) -> Result<usize, JsonError> {
                     }
                 }
                 b'}' | b']' => depth = depth.saturating_sub(1),
+                b'-' | b'0'..=b'9' => {
+                    let more = number(bytes.get(at - 1..).unwrap_or_default())? - 1;
+                    at += more;
+                    length += more;
+                }
                 _ => {}
             }
         }
         length += 1;
     }
     Ok(length)
+}
+
+/// The length of the number these bytes begin with, one of what JSON libraries can hold: a finite one.
+fn number(bytes: &[u8]) -> Result<usize, JsonError> {
+    let ends = |byte: &u8| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+    let length = bytes.iter().position(ends).unwrap_or(bytes.len());
+    let digits = bytes.get(..length).unwrap_or_default();
+    // Without an exponent it takes more than 300 digits.
+    let may_be_large = length > 300 || digits.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let is_finite = || std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).is_some_and(f64::is_finite);
+    if may_be_large && !is_finite() {
+        return Err(JsonError::Syntax("a number is out of range".to_owned()));
+    }
+    Ok(length.max(1))
 }
 
 /// Reads what follows a backslash: the bytes it takes, and the bytes the canonical form has for the whole escape.

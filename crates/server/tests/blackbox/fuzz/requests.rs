@@ -56,7 +56,7 @@ pub(super) fn sensible(world: &World, route: &Route, caller: &Client, random: &m
     let user = random.pick(&world.names).clone();
     let parts = route.template.split(['{', '}']).skip(1).step_by(2).map(|name| {
         let value = match name {
-            "user_id" if route.own || random.once_in(2) => caller.user_id().to_owned(),
+            "user_id" if random.below(4) < if route.own { 3 } else { 2 } => caller.user_id().to_owned(),
             "user_id" => user.clone(),
             "room_id" | "room_id_or_alias" => room.clone(),
             "room_alias" => "#alias:localhost".to_owned(),
@@ -69,7 +69,14 @@ pub(super) fn sensible(world: &World, route: &Route, caller: &Client, random: &m
             "rule_id" => (*random.pick(&[".m.rule.master", "one", "two"])).to_owned(),
             "key" => (*random.pick(&["displayname", "avatar_url", "m.tz"])).to_owned(),
             "version" => random.below(4).to_string(),
-            "type" => (*random.pick(&["org.example", "m.direct", "m.ignored_user_list", "m.fully_read"])).to_owned(),
+            "type" => (*random.pick(&[
+                "org.example",
+                "org.example.private",
+                "m.direct",
+                "m.ignored_user_list",
+                "m.fully_read",
+            ]))
+            .to_owned(),
             "event_type" => {
                 (*random.pick(&["m.room.message", "m.room.topic", "m.room.member", "m.room.encrypted", "m.reaction"]))
                     .to_owned()

@@ -1,4 +1,4 @@
-//! JSON that is kept unread, and nested deeper than clients can read.
+//! JSON that is kept unread, and nested deeper than clients can read, or with numbers that they cannot hold.
 
 use serde_json::{Value, json};
 
@@ -62,6 +62,23 @@ async fn keys_stay_readable() {
     DeviceKeys::new(&bob).upload(&bob, 1, false).await;
     let query = json!({"device_keys": {alice.user_id(): [], bob.user_id(): []}});
     assert!(bob.post("/keys/query", query).await.ok()["device_keys"][bob.user_id()].is_object());
+}
+
+/// AD-6: nor is a number taken that readers of JSON cannot hold; it would be in each sync from then on.
+#[tokio::test]
+async fn numbers_stay_readable() {
+    let alice = Server::shared().await.user("alice").await;
+    let path = at!("/user/{}/account_data/org.example", alice.user_id());
+    let put =
+        |number: &str| alice.call(http::Method::PUT, &path).bytes(format!("{{\"n\": {number}}}"), "application/json");
+    let digits = "9".repeat(400);
+    for number in ["1e999", "-1E+400", digits.as_str(), "[0, 1e309]"] {
+        put(number).await.error(400, "M_BAD_JSON");
+    }
+    for number in ["1e308", "-1E-999", "0.5", "18446744073709551616"] {
+        put(number).await.ok();
+        alice.sync(None).await;
+    }
 }
 
 /// Filters, pushers and the data of dehydrated devices come back as they were, so they are such as can be read.
