@@ -21,7 +21,7 @@ pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     }
     setup::run(Needs::everything())?;
     let mut test = cargo(["test", "--workspace"])?;
-    test.args(FEATURES).args(["--test", "corpora", "--", "--ignored", "--nocapture", "fuzz"]);
+    test.args(FEATURES).args(["--test", "corpora", "--", "--nocapture", "--exact", "fuzz"]);
     test.env("OLMSTEAD_FUZZ_MINUTES", minutes);
     if let Some(target) = target {
         test.env("OLMSTEAD_FUZZ_TARGET", target);
