@@ -68,7 +68,7 @@ impl Place {
                 let path = entry.expect("an entry").path();
                 if path.is_dir() {
                     files(&path, into);
-                } else {
+                } else if path.is_file() {
                     into.extend(std::fs::read(&path).expect("a file"));
                 }
             }
