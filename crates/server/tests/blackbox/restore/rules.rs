@@ -85,7 +85,7 @@ async fn a_restored_store_gives_out_no_key_of_before_and_tells_everybody() {
     assert!(!spent.contains(&fresh) && !fallback.contains(&fresh), "a new key");
 }
 
-/// SYN-1, TD-7: a token of before is answered from the beginning, once: with all that the store has, whether the client was
+/// SYNC-4, TD-7: a token of before is answered from the beginning, once: with all that the store has, whether the client was
 /// told of it or not; then syncs go on as ever and skip nothing.
 #[tokio::test]
 async fn tokens_of_before_skip_nothing_that_a_restored_store_has() {
