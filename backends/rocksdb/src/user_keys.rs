@@ -95,8 +95,10 @@ impl UserKeysCache {
     ) -> Result<UserKeys> {
         let user_id = &query.user_id;
         let kept = self.kept(view, horizon, user_id)?;
-        let is_asked = |id: &OwnedDeviceId| query.device_ids.is_empty() || query.device_ids.contains(id);
-        let devices = kept.devices.iter().filter(|row| is_asked(&row.device_id)).cloned().collect();
+        // A set: who asks may name very many.
+        let asked: BTreeSet<&OwnedDeviceId> = query.device_ids.iter().collect();
+        let is_asked = |row: &&DeviceKeysRow| asked.is_empty() || asked.contains(&row.device_id);
+        let devices = kept.devices.iter().filter(is_asked).cloned().collect();
         let asker_signatures = match asker {
             Some(asker) if kept.is_signed && asker != user_id => foreign_signatures(view, user_id, asker)?,
             _ => Vec::new(),
