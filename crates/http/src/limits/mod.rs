@@ -47,6 +47,7 @@ const WRITE: Quota = allowed(2_000, 100);
 const READ: Quota = allowed(5_000, 300);
 /// How long who has too many requests open is to wait, milliseconds.
 const AGAIN_MS: u64 = 1_000;
+
 /// The limits of one server.
 pub struct Limits {
     enabled: bool,
