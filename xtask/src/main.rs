@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod clients;
+mod drill;
 mod engines;
 mod env;
 mod features;
@@ -39,7 +40,7 @@ cargo xtask <command>
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
                               a FILTER runs only the tests with it in their name; --seed and --steps are for
                               the tests with random commands, which print theirs
-                              steps: fmt, clippy, features, test, tidy, requirements, clients
+                              steps: fmt, clippy, features, test, tidy, requirements, drill, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
@@ -51,6 +52,9 @@ cargo xtask <command>
                               and Synapse's beside them with `--peer synapse`
                               both print a table, write a page with plots, keep the figures with `--save NAME`
                               and hold them against kept ones with `--compare NAME`
+  drill crash [--kills N] [--engine NAME] [--seconds-per-life S] [--seed N] [--break no-sync|early-answer]
+                              a server under load is killed 200 times, and a ledger says what it lost;
+                              --break breaks it on purpose: then the drill must fail
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -84,6 +88,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some("requirements") => requirements::run(args),
         Some("bench") => bench::run(args),
+        Some("drill") => drill::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -93,8 +98,8 @@ fn run(mut args: Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, cargo \
-             and help"
+            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, \
+             cargo and help"
         )),
     }
 }

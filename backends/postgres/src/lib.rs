@@ -23,6 +23,8 @@ mod directory;
 mod ephemeral;
 mod epoch;
 mod error;
+#[cfg(feature = "drill-faults")]
+mod faults;
 mod keys;
 mod locks;
 mod media;
@@ -42,4 +44,6 @@ mod to_device;
 mod tokens;
 mod transaction;
 
+#[cfg(feature = "drill-faults")]
+pub use self::faults::Faults;
 pub use self::{error::OpenError, open::Options, store::PostgresStore};

@@ -31,11 +31,21 @@ pub struct Options {
     /// Whether the log is on disk before a command succeeds. Only a test that proves the need for it turns it off: then
     /// a crash loses commands that were answered.
     pub wal_sync: bool,
+    /// What the crash drill wants to be otherwise.
+    #[cfg(feature = "drill-faults")]
+    pub faults: crate::Faults,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { block_cache_bytes: 32 << 20, write_buffer_bytes: 32 << 20, max_open_files: 512, wal_sync: true }
+        Self {
+            block_cache_bytes: 32 << 20,
+            write_buffer_bytes: 32 << 20,
+            max_open_files: 512,
+            wal_sync: true,
+            #[cfg(feature = "drill-faults")]
+            faults: crate::Faults::default(),
+        }
     }
 }
 
@@ -47,6 +57,8 @@ pub(crate) struct Engine {
     db: DB,
     /// Set when the store knows where its positions go on.
     newest: OnceLock<Newest>,
+    #[cfg(feature = "drill-faults")]
+    faults: crate::Faults,
 }
 
 impl Engine {
@@ -69,7 +81,12 @@ impl Engine {
             ColumnFamilyDescriptor::new(name, options)
         });
         let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
-        Ok(Self { db, newest: OnceLock::new() })
+        Ok(Self {
+            db,
+            newest: OnceLock::new(),
+            #[cfg(feature = "drill-faults")]
+            faults: options.faults.clone(),
+        })
     }
 
     /// One value; the inner error is that of reading it.
@@ -102,6 +119,11 @@ impl Engine {
 
     /// Writes a batch and waits until it is on disk.
     pub(crate) fn write_durable(&self, batch: WriteBatch) -> Result<()> {
+        #[cfg(feature = "drill-faults")]
+        if self.faults.note.is_some() || self.faults.no_sync {
+            self.db.write(batch).map_err(storage_error)?;
+            return self.flush_log();
+        }
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.write_opt(batch, &options).map_err(storage_error)
@@ -109,7 +131,17 @@ impl Engine {
 
     /// Brings everything written so far to disk.
     pub(crate) fn flush_log(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(storage_error)
+        #[cfg(feature = "drill-faults")]
+        let result = self.faults.flush_log(&self.db);
+        #[cfg(not(feature = "drill-faults"))]
+        let result = self.db.flush_wal(true);
+        result.map_err(storage_error)
+    }
+
+    /// The drill's fault of the same name.
+    #[cfg(feature = "drill-faults")]
+    pub(crate) const fn answers_early(&self) -> bool {
+        self.faults.early_answer
     }
 
     /// Begins to remember how far logs reach. All their rows so far are below `start`.

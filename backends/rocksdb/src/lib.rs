@@ -18,6 +18,8 @@ mod engine;
 mod ephemeral;
 mod error;
 mod facts;
+#[cfg(feature = "drill-faults")]
+mod faults;
 mod keys;
 mod lately;
 mod locks;
@@ -35,4 +37,6 @@ mod to_device;
 mod tokens;
 mod wal;
 
+#[cfg(feature = "drill-faults")]
+pub use self::faults::Faults;
 pub use self::{engine::Options, error::OpenError, store::RocksStore};

@@ -25,6 +25,8 @@ pub mod config;
 mod engine;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod error;
+#[cfg(feature = "drill-faults")]
+mod faults;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 
