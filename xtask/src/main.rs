@@ -41,7 +41,7 @@ cargo xtask <command>
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
                               a FILTER runs only the tests with it in their name; --seed and --steps are for
                               the tests with random commands, which print theirs
-                              steps: fmt, clippy, features, test, tidy, requirements, clients
+                              steps: fmt, clippy, features, test, tidy, requirements, drill, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
@@ -53,6 +53,9 @@ cargo xtask <command>
                               and Synapse's beside them with `--peer synapse`
                               both print a table, write a page with plots, keep the figures with `--save NAME`
                               and hold them against kept ones with `--compare NAME`
+  drill crash [--kills N] [--engine NAME] [--seconds-per-life S] [--seed N] [--break no-sync|early-answer]
+                              a server under load is killed 200 times, and a ledger says what it lost;
+                              --break breaks it on purpose: then the drill must fail
   drill restore [--engine NAME] [--users N]
                               real clients live through a restore of the store; fails if they cannot decrypt
   fuzz [TARGET] [--minutes N]

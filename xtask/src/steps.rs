@@ -17,14 +17,24 @@ pub(crate) enum Step {
     Tidy,
     /// Each requirement has a test that shows it.
     Requirements,
+    /// Nothing is lost when the server is killed.
+    Drill,
     /// Flows of real clients against the built server.
     Clients,
 }
 
 impl Step {
     /// In the order in which they run.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Fmt, Self::Clippy, Self::Features, Self::Test, Self::Tidy, Self::Requirements, Self::Clients];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Fmt,
+        Self::Clippy,
+        Self::Features,
+        Self::Test,
+        Self::Tidy,
+        Self::Requirements,
+        Self::Drill,
+        Self::Clients,
+    ];
 
     /// As on the command line.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +45,7 @@ impl Step {
             Self::Test => "test",
             Self::Tidy => "tidy",
             Self::Requirements => "requirements",
+            Self::Drill => "drill",
             Self::Clients => "clients",
         }
     }

@@ -13,7 +13,7 @@ use crate::server::Data;
 use crate::setup::{self, Needs};
 use crate::steps::Step;
 use crate::suite::{self, Suite};
-use crate::{clients, features, postgres, requirements, tidy};
+use crate::{clients, drill, features, postgres, requirements, tidy};
 
 /// What `test` was asked to do.
 #[derive(Debug, PartialEq)]
@@ -59,13 +59,13 @@ impl Plan {
         let on_each = self.engines.iter().copied().map(Some);
         match step {
             Step::Test => std::iter::once(None).chain(on_each).collect(),
-            Step::Clients => on_each.collect(),
+            Step::Drill | Step::Clients => on_each.collect(),
             _ => vec![None],
         }
     }
 
     fn uses_postgres(&self) -> bool {
-        let uses = |step: &Step| matches!(step, Step::Features | Step::Test | Step::Clients);
+        let uses = |step: &Step| matches!(step, Step::Features | Step::Test | Step::Drill | Step::Clients);
         self.engines.contains(&Engine::Postgres) && self.steps.iter().any(uses)
     }
 }
@@ -117,7 +117,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn needs_rocksdb(step: Step) -> bool {
-    matches!(step, Step::Clippy | Step::Test | Step::Clients)
+    matches!(step, Step::Clippy | Step::Test | Step::Drill | Step::Clients)
 }
 
 impl Session {
@@ -147,6 +147,7 @@ impl Session {
                 let random = self.plan.random.clone();
                 self.build()?.run_on(engine, url.as_deref(), filter, &random)
             }
+            (Step::Drill, _) => drill::crash::short(engine.unwrap_or(Engine::ALL[0])),
             (Step::Clients, _) => {
                 let engine = engine.unwrap_or(Engine::ALL[0]);
                 clients::prepare()?;

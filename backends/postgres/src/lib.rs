@@ -24,6 +24,8 @@ mod directory;
 mod ephemeral;
 mod epoch;
 mod error;
+#[cfg(feature = "drill-faults")]
+mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
@@ -46,4 +48,6 @@ mod to_device;
 mod tokens;
 mod transaction;
 
+#[cfg(feature = "drill-faults")]
+pub use self::faults::Faults;
 pub use self::{error::OpenError, open::Options, store::PostgresStore};

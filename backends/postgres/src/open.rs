@@ -29,6 +29,9 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long a statement may take, the wait for locks included.
     pub statement_timeout: Duration,
+    /// What the crash drill wants to be otherwise.
+    #[cfg(feature = "drill-faults")]
+    pub faults: crate::Faults,
 }
 
 impl Default for Options {
@@ -37,6 +40,8 @@ impl Default for Options {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            #[cfg(feature = "drill-faults")]
+            faults: crate::Faults::default(),
         }
     }
 }
@@ -57,8 +62,14 @@ impl PostgresStore {
             .max_connections(options.max_connections.max(2))
             .acquire_timeout(options.acquire_timeout)
             .test_before_acquire(false)
-            .after_connect(|connection, _| {
-                Box::pin(async move { sqlx::query(DEMANDS).execute(connection).await.map(drop) })
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    #[cfg(feature = "drill-faults")]
+                    if options.faults.no_sync {
+                        return sqlx::query("SET synchronous_commit = off").execute(connection).await.map(drop);
+                    }
+                    sqlx::query(DEMANDS).execute(connection).await.map(drop)
+                })
             })
             .connect_with(connect.clone())
             .await
@@ -68,7 +79,7 @@ impl PostgresStore {
         let connections = Connections::new(pool);
         epoch::begin(&connections).await?;
         let stream = Stream::start(&connections, connect).await?;
-        Ok(Arc::new_cyclic(|this| Self::new(this.clone(), connections, stream, options.acquire_timeout)))
+        Ok(Arc::new_cyclic(|this| Self::new(this.clone(), connections, stream, &options)))
     }
 }
 

@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Row as _, SqlSafeStr as _};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    Options,
     batches::Batches,
     command::{Command, Ended},
     connections::{Connection, Connections},
@@ -43,6 +44,8 @@ pub struct PostgresStore {
     batches: Batches,
     /// How long a server that is starting again is waited for.
     patience: Duration,
+    #[cfg(feature = "drill-faults")]
+    faults: crate::Faults,
 }
 
 /// Counts how often something was tried, and decides whether to try again.
@@ -157,8 +160,17 @@ macro_rules! view {
 pub(crate) use {command, read, view};
 
 impl PostgresStore {
-    pub(crate) fn new(this: Weak<Self>, connections: Connections, stream: Stream, patience: Duration) -> Self {
-        Self { this, connections, stream, queues: Queues::default(), batches: Batches::default(), patience }
+    pub(crate) fn new(this: Weak<Self>, connections: Connections, stream: Stream, options: &Options) -> Self {
+        Self {
+            this,
+            connections,
+            stream,
+            queues: Queues::default(),
+            batches: Batches::default(),
+            patience: options.acquire_timeout,
+            #[cfg(feature = "drill-faults")]
+            faults: options.faults,
+        }
     }
 
     /// The store, for a task of its own.
@@ -188,6 +200,12 @@ impl PostgresStore {
 
     /// Ends a command: when this returns it is durable, and below every horizon that is read from now on, by any node.
     pub(crate) async fn finish(&self, command: Command) -> Done<()> {
+        #[cfg(feature = "drill-faults")]
+        if self.faults.early_answer {
+            // Who asked is told that all is well, whatever becomes of it.
+            tokio::spawn(command.end());
+            return Ok(());
+        }
         match command.end().await? {
             Ended::WithoutTrace | Ended::Committed(None) => Ok(()),
             Ended::Committed(Some(position)) => self.stream.passed(position).await,

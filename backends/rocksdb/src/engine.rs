@@ -34,6 +34,9 @@ pub struct Options {
     /// Whether a copy of a store is told from the store itself, and begins a new epoch. Only a test that copies the files to
     /// see what a crash would leave turns it off.
     pub tell_copies: bool,
+    /// What the crash drill wants to be otherwise.
+    #[cfg(feature = "drill-faults")]
+    pub faults: crate::Faults,
 }
 
 impl Default for Options {
@@ -44,6 +47,8 @@ impl Default for Options {
             max_open_files: 512,
             wal_sync: true,
             tell_copies: true,
+            #[cfg(feature = "drill-faults")]
+            faults: crate::Faults::default(),
         }
     }
 }
@@ -56,6 +61,8 @@ pub(crate) struct Engine {
     db: DB,
     /// Set when the store knows where its positions go on.
     newest: OnceLock<Newest>,
+    #[cfg(feature = "drill-faults")]
+    faults: crate::Faults,
 }
 
 impl Engine {
@@ -78,7 +85,12 @@ impl Engine {
             ColumnFamilyDescriptor::new(name, options)
         });
         let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
-        Ok(Self { db, newest: OnceLock::new() })
+        Ok(Self {
+            db,
+            newest: OnceLock::new(),
+            #[cfg(feature = "drill-faults")]
+            faults: options.faults.clone(),
+        })
     }
 
     /// One value; the inner error is that of reading it.
@@ -111,6 +123,11 @@ impl Engine {
 
     /// Writes a batch and waits until it is on disk.
     pub(crate) fn write_durable(&self, batch: WriteBatch) -> Result<()> {
+        #[cfg(feature = "drill-faults")]
+        if self.faults.note.is_some() || self.faults.no_sync {
+            self.db.write(batch).map_err(storage_error)?;
+            return self.flush_log();
+        }
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.write_opt(batch, &options).map_err(storage_error)
@@ -118,7 +135,17 @@ impl Engine {
 
     /// Brings everything written so far to disk.
     pub(crate) fn flush_log(&self) -> Result<()> {
-        self.db.flush_wal(true).map_err(storage_error)
+        #[cfg(feature = "drill-faults")]
+        let result = self.faults.flush_log(&self.db);
+        #[cfg(not(feature = "drill-faults"))]
+        let result = self.db.flush_wal(true);
+        result.map_err(storage_error)
+    }
+
+    /// The drill's fault of the same name.
+    #[cfg(feature = "drill-faults")]
+    pub(crate) const fn answers_early(&self) -> bool {
+        self.faults.early_answer
     }
 
     /// Begins to remember how far logs reach. All their rows so far are below `start`.

@@ -18,6 +18,8 @@ mod engine;
 mod ephemeral;
 mod error;
 mod facts;
+#[cfg(feature = "drill-faults")]
+mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
@@ -40,4 +42,6 @@ mod tokens;
 mod user_keys;
 mod wal;
 
+#[cfg(feature = "drill-faults")]
+pub use self::faults::Faults;
 pub use self::{engine::Options, error::OpenError, maintenance::DirectoryLock, store::RocksStore};

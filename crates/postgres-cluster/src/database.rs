@@ -60,6 +60,16 @@ impl Database {
         Err(ClusterError::Failed("dump a database".to_owned(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
+    /// Closes the connections of all clients but this one, at whatever they are.
+    ///
+    /// # Errors
+    /// [`ClusterError::Failed`] with the server's words.
+    pub fn drop_connections(&self) -> Result<(), ClusterError> {
+        let all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity";
+        let statement = format!("{all} WHERE datname = '{}' AND pid <> pg_backend_pid()", self.name);
+        self.execute(&statement, "close connections")
+    }
+
     fn execute(&self, statement: &str, what: &str) -> Result<(), ClusterError> {
         let path = self.binaries.path("psql");
         let mut psql = program(&path, None);

@@ -11,9 +11,10 @@ use crate::ServerError;
 #[cfg(feature = "rocksdb")]
 pub(crate) async fn rocksdb(path: &Path) -> Result<SharedStorage, ServerError> {
     let path = path.to_owned();
-    let opened = tokio::task::spawn_blocking(move || {
-        olmstead_rocksdb::RocksStore::open(&path, olmstead_rocksdb::Options::default())
-    });
+    let options = olmstead_rocksdb::Options::default();
+    #[cfg(feature = "drill-faults")]
+    let options = crate::faults::rocksdb(options);
+    let opened = tokio::task::spawn_blocking(move || olmstead_rocksdb::RocksStore::open(&path, options));
     match opened.await {
         Ok(Ok(store)) => Ok(store),
         Ok(Err(error)) => Err(ServerError::Open(error.to_string())),
@@ -27,6 +28,8 @@ pub(crate) async fn postgres(
     url: &crate::config::Secret,
     options: olmstead_postgres::Options,
 ) -> Result<SharedStorage, ServerError> {
+    #[cfg(feature = "drill-faults")]
+    let options = crate::faults::postgres(options);
     match olmstead_postgres::PostgresStore::open(url.reveal(), options).await {
         Ok(store) => Ok(store),
         Err(error) => Err(ServerError::Open(error.to_string())),

@@ -28,6 +28,8 @@ mod connections;
 mod engine;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod error;
+#[cfg(feature = "drill-faults")]
+mod faults;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 

@@ -1,5 +1,6 @@
 //! `drill`: what goes wrong once in years, done on purpose.
 
+pub(crate) mod crash;
 mod restore;
 
 use crate::Failure;
@@ -11,7 +12,8 @@ use crate::args::Args;
 /// If it found something, or could not be run.
 pub(crate) fn run(mut args: Args) -> Result<(), Failure> {
     match args.next().as_deref() {
+        Some("crash") => crash::run(args),
         Some("restore") => restore::run(args),
-        other => Err(format!("name a drill: restore; not `{}`", other.unwrap_or_default())),
+        other => Err(format!("name a drill: crash or restore; not `{}`", other.unwrap_or_default())),
     }
 }
