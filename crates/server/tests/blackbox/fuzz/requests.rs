@@ -52,10 +52,18 @@ pub(super) const PARAMETERS: [&str; 30] = [
 
 /// The request by which this caller would use the route.
 pub(super) fn sensible(world: &World, route: &Route, caller: &Client, random: &mut Random) -> Request {
-    let room = random.pick(&world.rooms).clone();
-    let user = random.pick(&world.names).clone();
+    let mut room = random.pick(&world.rooms).clone();
+    let mut user = random.pick(&world.names).clone();
+    // Often somebody asks for the very place where another hides something.
+    let pries = random.once_in(3);
+    if pries {
+        (user, room) = random.pick(&world.hiders).clone();
+    }
     let parts = route.template.split(['{', '}']).skip(1).step_by(2).map(|name| {
         let value = match name {
+            "user_id" if pries => user.clone(),
+            "type" if pries && route.template.contains("/rooms/") => "org.example".to_owned(),
+            "type" if pries => "org.example.private".to_owned(),
             "user_id" if random.below(4) < if route.own { 3 } else { 2 } => caller.user_id().to_owned(),
             "user_id" => user.clone(),
             "room_id" | "room_id_or_alias" => room.clone(),

@@ -28,6 +28,8 @@ pub(super) struct World {
     vera_has: String,
     vera_room: String,
     pub(super) names: Vec<String>,
+    /// Who has something to hide, and the private room it is in.
+    pub(super) hiders: Vec<(String, String)>,
     pub(super) rooms: Vec<String>,
     pub(super) events: Vec<String>,
     pub(super) media: String,
@@ -51,17 +53,33 @@ impl World {
         let closed = callers[2].create_room(json!({"preset": "private_chat"})).await;
         let upload = callers[0].call(http::Method::POST, "/_matrix/media/v3/upload").bytes("x", "text/plain");
         let media = upload.await.ok()["content_uri"].as_str().and_then(|uri| uri.rsplit('/').next()).map(str::to_owned);
+        let mut hiders = Vec::new();
         for (number, caller) in callers[..3].iter().enumerate() {
-            hide(caller, &format!("{CANARY}-{mark}-{number}-")).await;
+            let room = hide(caller, &format!("{CANARY}-{mark}-{number}-")).await;
+            hiders.push((caller.user_id().to_owned(), room));
         }
         let vera_room = hide(&vera, &format!("{CANARY}-{mark}-v-")).await;
+        hiders.push((vera.user_id().to_owned(), vera_room.clone()));
         let vera_has = private(&vera, &vera_room).await;
         let mut names: Vec<_> = callers.iter().map(|caller| caller.user_id().to_owned()).collect();
         names.extend([vera.user_id().to_owned(), "@nobody:localhost".to_owned(), "@a:elsewhere.example".to_owned()]);
         let rooms = vec![room, closed, vera_room.clone(), "!none:localhost".to_owned()];
         let since = callers[0].sync(None).await["next_batch"].as_str().expect("a token").to_owned();
         let media = media.expect("a media id");
-        Self { routes: routes::all(), callers, vera, vera_has, vera_room, names, rooms, events, media, since, mark }
+        Self {
+            routes: routes::all(),
+            callers,
+            vera,
+            vera_has,
+            vera_room,
+            names,
+            hiders,
+            rooms,
+            events,
+            media,
+            since,
+            mark,
+        }
     }
 
     /// Sends a request and looks at all that may not be.
