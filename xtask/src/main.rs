@@ -58,8 +58,9 @@ cargo xtask <command>
                               --break breaks it on purpose: then the drill must fail
   drill restore [--engine NAME] [--users N]
                               real clients live through a restore of the store; fails if they cannot decrypt
-  fuzz [TARGET] [--minutes N]
-                              mutations of the inputs in fuzz/corpus, for so long on each target or the named one
+  fuzz [TARGET] [--minutes N] [--coverage]
+                              mutations of the inputs in fuzz/corpus, for so long on each target or the named one;
+                              --coverage: with libFuzzer, which follows what code they reach
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
