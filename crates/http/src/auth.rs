@@ -13,7 +13,7 @@ use olmstead_storage::devices::{Session, TokenHash};
 use ruma::UserId;
 use sha2::{Digest as _, Sha256};
 
-use crate::{App, address, error::ApiError};
+use crate::{App, address, error::ApiError, observe};
 
 /// Which callers a handler takes, beyond regular ones.
 pub trait Policy: Send + Sync {
@@ -147,6 +147,7 @@ pub(crate) async fn authenticate(
                 }
                 let ip = address::of_request(request.extensions(), request.headers(), &app.trusted_proxies);
                 note_seen(&app, &session, ip).await?;
+                observe::by_user(&app, &session.device.user_id);
                 Resolved::Known(Box::new(session), hash)
             }
         };

@@ -11,25 +11,17 @@ use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer},
-    trace::{DefaultOnFailure, DefaultOnRequest, DefaultOnResponse, MakeSpan, TraceLayer},
 };
-use tracing::{Level, Span};
 
-use crate::{App, auth, error, limits, unread_body};
+use crate::{App, auth, error, limits, observe, unread_body};
 
-/// Wraps the routes. From the outside in: trace, unread bodies, CORS, panics, rate limits by address, authentication,
+/// Wraps the routes. From the outside in: observation, unread bodies, CORS, panics, rate limits by address, authentication,
 /// limits by user.
 pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
     routes.layer(
         ServiceBuilder::new()
-            // One span a request, with the route's template and never its values.
-            .layer(
-                TraceLayer::new_for_http()
-                    .make_span_with(RouteSpan)
-                    .on_request(DefaultOnRequest::new().level(Level::TRACE))
-                    .on_response(DefaultOnResponse::new().level(Level::DEBUG))
-                    .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
-            )
+            // One span and one measurement a request.
+            .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
             // A refusal before the body is read must not cost the client its connection.
             .layer(middleware::map_request(unread_body::keep))
             // Answers every OPTIONS itself and puts CORS headers on all answers, errors too (GEN-8).
@@ -67,15 +59,4 @@ fn cors() -> CorsLayer {
         ])
         .expose_headers([header::ETAG, header::LOCATION, header::CONTENT_TYPE, header::RETRY_AFTER])
         .max_age(Duration::from_secs(24 * 60 * 60))
-}
-
-/// Names a request by its route.
-#[derive(Debug, Clone, Copy)]
-struct RouteSpan;
-
-impl<B> MakeSpan<B> for RouteSpan {
-    fn make_span(&mut self, request: &axum::http::Request<B>) -> Span {
-        let route = request.extensions().get::<axum::extract::MatchedPath>().map_or("", |path| path.as_str());
-        tracing::debug_span!("request", method = %request.method(), route)
-    }
 }

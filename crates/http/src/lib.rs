@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod health;
 mod layers;
 pub mod limits;
+mod observe;
 pub mod routes;
 mod unread_body;
 

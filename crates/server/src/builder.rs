@@ -14,6 +14,7 @@ use olmstead_service::{
     keys::ClaimBudget, notifier::Notifier,
 };
 use olmstead_storage::SharedStorage;
+use olmstead_telemetry::Telemetry;
 use ruma::{OwnedServerName, RoomVersionId};
 
 use crate::{Config, Server, ServerError, config, connections::Bounds, run::Ending};
@@ -76,6 +77,7 @@ pub struct ServerBuilder {
     drain: Duration,
     sliding_sync: bool,
     takes_orders: bool,
+    telemetry: Telemetry,
     environment: Arc<dyn Environment>,
 }
 
@@ -97,6 +99,7 @@ impl ServerBuilder {
             drain: Duration::ZERO,
             sliding_sync: true,
             takes_orders: false,
+            telemetry: Telemetry::none(),
             environment: Arc::new(SystemEnvironment),
         }
     }
@@ -241,6 +244,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Measures with this; nothing is measured by default.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.telemetry = telemetry;
+        self
+    }
+
     /// Time and randomness of the caller's choice, for tests.
     #[must_use]
     pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
@@ -270,6 +280,7 @@ impl ServerBuilder {
         if stored != server_name.as_str() {
             return Err(ServerError::OtherServerName { stored, configured: self.server_name });
         }
+        let storage = self.telemetry.watch(storage);
         let server_key = signing_key(&storage, &server_name, self.environment.as_ref()).await?;
         let mut config = ServiceConfig::new(server_name);
         config.registration = self.registration;
@@ -291,6 +302,7 @@ impl ServerBuilder {
             claim_budget: ClaimBudget::new(self.limits_enabled),
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
+            telemetry: self.telemetry,
         });
         let bounds = Bounds {
             total: if self.limits_enabled { self.connections } else { usize::MAX },

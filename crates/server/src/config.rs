@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ServerError;
 
+mod watching;
+
+pub use self::watching::{Admin, Telemetry};
+
 pub use olmstead_service::Secret;
 
 /// Everything that can be set. Each key is also an environment variable: `OLMSTEAD_` and the key in capitals, with two
@@ -42,6 +46,10 @@ pub struct Config {
     pub limits: Limits,
     /// The log.
     pub log: Log,
+    /// Administration.
+    pub admin: Admin,
+    /// Metrics and traces.
+    pub telemetry: Telemetry,
     /// What is not in the specification yet.
     pub unstable: Unstable,
 }
@@ -181,6 +189,8 @@ impl Default for Config {
             rooms: Rooms::default(),
             limits: Limits::default(),
             log: Log::default(),
+            admin: Admin::default(),
+            telemetry: Telemetry::default(),
             unstable: Unstable::default(),
         }
     }
@@ -234,7 +244,7 @@ impl Default for Log {
 const PREFIX: &str = "OLMSTEAD_";
 /// First words of the keys; other variables that begin like ours (an orchestrator sets `OLMSTEAD_PORT` for a service of
 /// that name) are none of our business.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "server_name",
     "listen",
     "public_base_url",
@@ -246,6 +256,8 @@ const KEYS: [&str; 12] = [
     "rooms",
     "limits",
     "log",
+    "admin",
+    "telemetry",
     "unstable",
 ];
 
@@ -287,6 +299,7 @@ impl Config {
         }
         self.storage.check()?;
         self.limits.check()?;
+        self.telemetry.check()?;
         if self.tokens.access_lifetime_seconds == 0 {
             return Err(ServerError::Config("tokens.access_lifetime_seconds is 0".to_owned()));
         }

@@ -18,6 +18,8 @@ compile_error!(
 );
 
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
+pub mod admin;
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub mod backup;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod builder;
@@ -32,6 +34,8 @@ mod error;
 mod faults;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
+pub mod telemetry;
 
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub use self::{builder::ServerBuilder, config::Config, error::ServerError, run::Server};

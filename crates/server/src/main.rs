@@ -3,15 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::{Parser, Subcommand};
 use olmstead::{
-    Config, ServerBuilder, ServerError, backup,
-    config::{Log, LogFormat, RegistrationMode},
+    Config, ServerBuilder, ServerError, admin, backup,
+    config::RegistrationMode,
+    telemetry::{Providers, start_log},
 };
 use tokio::{net::TcpListener, signal::unix};
-use tracing_subscriber::EnvFilter;
 
 /// Gives memory back that is not used any more; with the usual allocator a server that has hashed passwords keeps
 /// hundreds of megabytes. RocksDB's memory comes from it, too. Embedders choose their own.
@@ -77,27 +78,40 @@ fn main() -> ExitCode {
 
 fn serve(file: Option<PathBuf>) -> Result<(), ServerError> {
     let config = Config::load(file.as_deref())?;
-    start_log(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let providers = Arc::new(Providers::new(&config, runtime.handle().clone())?);
+    start_log(&config.log, Some(&providers))?;
+    let ended = runtime.block_on(async {
         // Before the store is open, so that an early signal is not lost.
         let stop = stop_signal()?;
-        let mut listeners = Vec::new();
-        for address in &config.listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|error| ServerError::Config(format!("cannot listen on {address}: {error}")))?;
-            listeners.push(listener);
+        let listeners = listen(&config.listen).await?;
+        for listener in listen(&config.admin.listen).await? {
+            // It ends with the process: what is measured can be read to the last.
+            tokio::spawn(axum::serve(listener, admin::router(Arc::clone(&providers))).into_future());
         }
-        let server = ServerBuilder::from_config(&config)?.build().await?;
+        let server = ServerBuilder::from_config(&config)?.telemetry(providers.telemetry()).build().await?;
         announce(&config, &listeners);
         server.serve_all(listeners, stop).await
-    })
+    });
+    // The runtime is still there, which sends it.
+    providers.end();
+    ended
+}
+
+async fn listen(addresses: &[String]) -> Result<Vec<TcpListener>, ServerError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| ServerError::Config(format!("cannot listen on {address}: {error}")))?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
 }
 
 fn make_backup(file: Option<PathBuf>, directory: &Path) -> Result<(), ServerError> {
     let config = Config::load(file.as_deref())?;
-    start_log(&config.log)?;
+    start_log(&config.log, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let made = runtime.block_on(backup::backup(&config, directory))?;
     let (name, engine, files, bytes) = (&made.server_name, made.engine.name(), made.files.len(), made.size());
@@ -107,7 +121,7 @@ fn make_backup(file: Option<PathBuf>, directory: &Path) -> Result<(), ServerErro
 
 fn restore(file: Option<PathBuf>, directory: &Path) -> Result<(), ServerError> {
     let config = Config::load(file.as_deref())?;
-    start_log(&config.log)?;
+    start_log(&config.log, None)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let restored = runtime.block_on(backup::restore(&config, directory))?;
     println!("Restored {} from {}.", restored.backup.server_name, directory.display());
@@ -142,16 +156,4 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServerErro
         }
         tracing::info!("stopping");
     })
-}
-
-fn start_log(log: &Log) -> Result<(), ServerError> {
-    // The authorisation rules tell of every event they allow; a setting that names them still has its way.
-    let filter = EnvFilter::try_new(format!("ruma_state_res=warn,{}", log.filter))
-        .map_err(|error| ServerError::Config(format!("log.filter is not right: {error}")))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
-    Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::{
 
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
+use olmstead_telemetry::Telemetry;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
 use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret};
@@ -115,6 +116,8 @@ pub struct Context {
     pub claim_budget: ClaimBudget,
     /// See [`Context::leave`].
     pub leaving: AtomicBool,
+    /// How the server is watched; the store is watched already.
+    pub telemetry: Telemetry,
 }
 
 impl Context {

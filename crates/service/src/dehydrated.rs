@@ -11,8 +11,9 @@ use olmstead_storage::{
 };
 use ruma::{DeviceId, OwnedDeviceId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::{Context, Refusal, Result, ServiceError, keys::upload};
+use crate::{Context, Refusal, Result, ServiceError, keys::upload, to_device};
 
 /// To-device messages in one page at most.
 const PAGE: usize = 100;
@@ -48,7 +49,7 @@ pub struct Stored {
 /// A page of the device's messages.
 #[derive(Debug, Serialize)]
 pub struct Events {
-    events: Vec<RawJson>,
+    events: Vec<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_batch: Option<String>,
 }
@@ -143,7 +144,7 @@ pub async fn events(
     let next = page.messages.last().map_or(from, |(cursor, _)| cursor.next());
     let goes_on = page.more || last == LastPage::BeforeAnEmptyOne;
     Ok(Events {
-        events: page.messages.into_iter().map(|(_, event)| event).collect(),
+        events: page.messages.iter().map(|(_, event)| to_device::deliver(event)).collect::<Result<_>>()?,
         next_batch: goes_on.then(|| format!("d{}.{}", next.position.0, next.ordinal)),
     })
 }

@@ -5,6 +5,7 @@ use crate::manifest::{self, Kind};
 const DOMAIN: &str = "olmstead-domain";
 const STORAGE: &str = "olmstead-storage";
 const CONFORMANCE: &str = "olmstead-conformance";
+const TELEMETRY: &str = "olmstead-telemetry";
 const SERVICE: &str = "olmstead-service";
 const SERVER: &str = "olmstead";
 const HTTP: &str = "olmstead-http";
@@ -32,9 +33,10 @@ fn rule(path: &str, name: &str) -> Option<Rule> {
         DOMAIN => Some(Rule { normal: &[], dev: &[] }),
         STORAGE => Some(Rule { normal: &[DOMAIN], dev: &[] }),
         CONFORMANCE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
-        SERVICE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        TELEMETRY => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
+        SERVICE => Some(Rule { normal: &[TELEMETRY, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         CLUSTER => Some(Rule { normal: &[], dev: &[] }),
-        HTTP => Some(Rule { normal: &[SERVICE, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        HTTP => Some(Rule { normal: &[SERVICE, TELEMETRY, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         // Looks into every layer that reads what comes from outside, and into the engines' keys.
         FUZZ_TARGETS => Some(Rule { normal: &[HTTP, SERVICE, DOMAIN, ROCKSDB, POSTGRES], dev: &[] }),
         _ => None,

@@ -76,6 +76,9 @@ pub async fn upload(cx: &Context, user_id: &UserId, request: Request) -> Result<
             let target = Target::find(&key, &cross_signing, &devices);
             match accept(&signer, &target_user, target, &keys.asker_signatures, &uploaded) {
                 Err(error) => {
+                    if matches!(error, KeysError::InvalidSignature(_)) {
+                        cx.telemetry.health().signature_refused("uploaded_signature");
+                    }
                     response.failures.entry(target_user.clone()).or_default().insert(key, error.into());
                 }
                 Ok(new) => {

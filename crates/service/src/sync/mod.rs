@@ -46,7 +46,7 @@ use self::{
     start::Start,
     view::View,
 };
-use crate::{Context, Result, ServiceError, device_lists};
+use crate::{Context, Result, ServiceError, device_lists, to_device};
 
 /// To-device messages in one answer (TD-9).
 pub const INBOX_PAGE: usize = 100;
@@ -169,7 +169,8 @@ async fn read(
     };
     let mut answer = Answer::new(next_batch, std::mem::take(&mut facts.key_counts));
     let messages = std::mem::take(&mut facts.inbox.messages);
-    answer.to_device = Events { events: messages.into_iter().map(|(_, event)| event.as_raw().to_owned()).collect() };
+    let delivered = messages.iter().map(|(_, event)| to_device::deliver(event));
+    answer.to_device = Events { events: delivered.collect::<Result<_>>()? };
 
     let mut view = View::new(cx, device, request, filter, start, &facts);
     view.load_moves(&facts.memberships).await?;

@@ -14,6 +14,7 @@ use olmstead_service::{
     Context, RegistrationMode, ServiceConfig, caches::Caches, keys::ClaimBudget, notifier::Notifier,
 };
 use olmstead_storage::SharedStorage;
+use olmstead_telemetry::Telemetry;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use crate::harness::{Clock, Engine, Place, Server, deadline, within};
@@ -238,5 +239,6 @@ async fn deaf(plan: &Plan, storage: &SharedStorage) -> Context {
         hashing: tokio::sync::Semaphore::new(2),
         claim_budget: ClaimBudget::new(plan.limits),
         leaving: AtomicBool::new(false),
+        telemetry: Telemetry::none(),
     }
 }

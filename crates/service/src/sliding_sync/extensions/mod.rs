@@ -19,7 +19,7 @@ pub(super) struct Told {
 /// Asks all extensions that the client wants.
 pub(super) async fn section(look: &Look<'_>, scopes: &[Scope<'_>]) -> Result<Told> {
     let (asked, before) = (look.asked, look.connection.told.extensions);
-    let to_device = asked.to_device.as_ref().map(|_| to_device::section(look));
+    let to_device = asked.to_device.as_ref().map(|_| to_device::section(look)).transpose()?;
     let (e2ee, account_data, receipts, typing) = tokio::try_join!(
         async { if asked.e2ee { e2ee::section(look).await.map(Some) } else { Ok(None) } },
         async {

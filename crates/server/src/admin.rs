@@ -1,0 +1,26 @@
+//! The address for administration, which only an operator reaches.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::telemetry::Providers;
+
+/// What is served there.
+pub fn router(providers: Arc<Providers>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(providers)
+}
+
+/// `GET /metrics`, in Prometheus' text format.
+async fn metrics(State(providers): State<Arc<Providers>>) -> Response {
+    match providers.prometheus() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}
