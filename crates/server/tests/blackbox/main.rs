@@ -15,3 +15,4 @@ mod processes;
 mod restore;
 mod rooms;
 mod rules;
+mod telemetry;

@@ -117,7 +117,7 @@ impl Drop for Binary {
 
 /// A free address, below the ports that the system gives to outgoing connections: while the server is down, a client that
 /// tries again would otherwise now and then be given the server's own port, and be connected to itself.
-fn free_address() -> String {
+pub fn free_address() -> String {
     for _ in 0..200 {
         let address = format!("127.0.0.1:{}", rand::random_range(10_000..30_000));
         if TcpListener::bind(&address).is_ok() {

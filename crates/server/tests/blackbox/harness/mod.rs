@@ -35,7 +35,7 @@ mod sync;
 use std::{future::Future, time::Duration};
 
 pub use self::{
-    binary::Special,
+    binary::{Special, free_address},
     call::{Call, Response},
     client::Client,
     clock::Clock,
