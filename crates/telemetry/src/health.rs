@@ -18,6 +18,15 @@ const MESSAGES: [f64; 8] = [0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0,
 /// How long it may take to wake somebody.
 const SECONDS: [f64; 8] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0];
 
+/// What a claim can come to.
+const CLAIMS: [&str; 3] = ["one_time", "fallback", "none"];
+/// What a write to a backup can come to.
+const BACKED_UP: [&str; 3] = ["stored", "not_current", "not_found"];
+/// What signatures are on.
+const SIGNATURES: [&str; 1] = [UPLOADED_SIGNATURE];
+/// A signature in `keys/signatures/upload`.
+pub const UPLOADED_SIGNATURE: &str = "uploaded_signature";
+
 /// Instruments of encryption.
 #[derive(Debug)]
 pub struct Health {
@@ -61,7 +70,7 @@ impl Health {
         let histogram = |name, about, boundaries: &[f64]| {
             meter.u64_histogram(name).with_description(about).with_boundaries(boundaries.to_vec()).build()
         };
-        Self {
+        let this = Self {
             uploaded: counter("olmstead.one_time_keys.uploaded", "One-time keys that were uploaded, new or again"),
             duplicates: counter(
                 "olmstead.one_time_keys.duplicates",
@@ -96,6 +105,24 @@ impl Health {
                 .build(),
             lag: gauge("olmstead.horizon.lag", "Positions that were given to writes and are not final"),
             epoch: gauge("olmstead.store.epoch", "The life of the store; a restore begins another"),
+        };
+        this.begin_at_zero();
+        this
+    }
+
+    /// What never happened is 0 and not absent: an alert can tell the first time from no server.
+    fn begin_at_zero(&self) {
+        for counter in [&self.uploaded, &self.duplicates, &self.device_lists, &self.identity, &self.sent, &self.read] {
+            counter.add(0, &[]);
+        }
+        for outcome in CLAIMS {
+            self.claims.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
+        for outcome in BACKED_UP {
+            self.backed_up.add(0, &[KeyValue::new("outcome", outcome)]);
+        }
+        for on in SIGNATURES {
+            self.signatures.add(0, &[KeyValue::new("on", on)]);
         }
     }
 
@@ -119,11 +146,8 @@ impl Health {
     /// These keys were given for these wishes.
     pub(crate) fn claimed(&self, wants: &[ClaimWant], claimed: &[ClaimedKey]) {
         let fallback = claimed.iter().filter(|key| key.fallback).count();
-        for (outcome, count) in [
-            ("one_time", claimed.len() - fallback),
-            ("fallback", fallback),
-            ("none", wants.len().saturating_sub(claimed.len())),
-        ] {
+        let counts = [claimed.len() - fallback, fallback, wants.len().saturating_sub(claimed.len())];
+        for (outcome, count) in CLAIMS.into_iter().zip(counts) {
             if count > 0 {
                 self.claims.add(count as u64, &[KeyValue::new("outcome", outcome)]);
             }
@@ -137,10 +161,11 @@ impl Health {
     }
 
     pub(crate) fn backed_up(&self, keys: usize, outcome: &PutBackupOutcome) {
+        let [stored, not_current, not_found] = BACKED_UP;
         let outcome = match outcome {
-            PutBackupOutcome::Stored(_) => "stored",
-            PutBackupOutcome::NotCurrent { .. } => "not_current",
-            PutBackupOutcome::NotFound => "not_found",
+            PutBackupOutcome::Stored(_) => stored,
+            PutBackupOutcome::NotCurrent { .. } => not_current,
+            PutBackupOutcome::NotFound => not_found,
         };
         self.backed_up.add(keys as u64, &[KeyValue::new("outcome", outcome)]);
     }

@@ -19,7 +19,7 @@ use ruma::UserId;
 use sha2::{Digest as _, Sha256};
 
 pub use self::{
-    health::{Census, Health},
+    health::{Census, Health, UPLOADED_SIGNATURE},
     meters::{Meters, Request},
 };
 

@@ -13,6 +13,7 @@ use olmstead_storage::{
     cross_signing::{NewSignature, SignatureTarget},
     keys::{KeyQuery, UserKeys},
 };
+use olmstead_telemetry::UPLOADED_SIGNATURE;
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::Serialize;
 
@@ -77,7 +78,7 @@ pub async fn upload(cx: &Context, user_id: &UserId, request: Request) -> Result<
             match accept(&signer, &target_user, target, &keys.asker_signatures, &uploaded) {
                 Err(error) => {
                     if matches!(error, KeysError::InvalidSignature(_)) {
-                        cx.telemetry.health().signature_refused("uploaded_signature");
+                        cx.telemetry.health().signature_refused(UPLOADED_SIGNATURE);
                     }
                     response.failures.entry(target_user.clone()).or_default().insert(key, error.into());
                 }

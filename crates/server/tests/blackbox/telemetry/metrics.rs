@@ -7,7 +7,7 @@ use serde_json::json;
 use super::nodes;
 use crate::harness::{Server, at, free_address, keys::DeviceKeys, unique};
 
-async fn metrics(address: &str) -> String {
+pub(super) async fn metrics(address: &str) -> String {
     let response = reqwest::get(format!("http://{address}/metrics")).await.expect("an answer");
     assert_eq!(response.status(), 200);
     let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
@@ -21,8 +21,25 @@ fn series(text: &str) -> BTreeSet<String> {
     lines.map(|line| line.rsplit_once(' ').expect("a value").0.to_owned()).collect()
 }
 
+/// Names of labels.
+pub(super) fn labels(text: &str) -> BTreeSet<String> {
+    let inside = text.lines().filter_map(|line| Some(line.split_once('{')?.1.rsplit_once('}')?.0));
+    inside
+        .flat_map(|labels| labels.split("\","))
+        .filter_map(|label| Some(label.split_once('=')?.0.to_owned()))
+        .collect()
+}
+
+/// Nodes of which the first tells its metrics at this address.
+pub(super) async fn serving() -> Option<(Vec<Server>, String)> {
+    let address = free_address();
+    let listen = address.clone();
+    let settings = move |node| if node == 0 { vec![("OLMSTEAD_ADMIN__LISTEN", listen.clone())] } else { Vec::new() };
+    Some((nodes(settings).await?, address))
+}
+
 /// What clients do, with ids of their own in paths and bodies.
-async fn work(server: &Server) -> Vec<String> {
+pub(super) async fn work(server: &Server) -> Vec<String> {
     let [alice, bob] = server.users(["alice", "bob"]).await;
     let room = alice.encrypted_room(&[&bob]).await;
     let mut keys = DeviceKeys::new(&bob);
@@ -42,10 +59,7 @@ async fn work(server: &Server) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn labels_are_few_and_name_nobody() {
-    let address = free_address();
-    let listen = address.clone();
-    let settings = move |node| if node == 0 { vec![("OLMSTEAD_ADMIN__LISTEN", listen.clone())] } else { Vec::new() };
-    let Some(nodes) = nodes(settings).await else { return };
+    let Some((nodes, address)) = serving().await else { return };
     let server = &nodes[0];
     let mut ids = work(server).await;
     let first = metrics(&address).await;

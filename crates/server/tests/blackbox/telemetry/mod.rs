@@ -1,6 +1,7 @@
 //! What a server tells an operator.
 
 mod collector;
+mod dashboard;
 mod metrics;
 mod traces;
 
