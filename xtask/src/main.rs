@@ -10,6 +10,7 @@ mod engines;
 mod env;
 mod features;
 mod fuzz;
+mod loom;
 mod manifest;
 mod postgres;
 mod process;
@@ -41,7 +42,7 @@ cargo xtask <command>
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
                               a FILTER runs only the tests with it in their name; --seed and --steps are for
                               the tests with random commands, which print theirs
-                              steps: fmt, clippy, features, test, tidy, requirements, drill, clients
+                              steps: fmt, clippy, features, test, tidy, requirements, loom, drill, clients
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
   tidy                        the project's own checks: layers, forbidden constructs, stray paths
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
@@ -61,6 +62,7 @@ cargo xtask <command>
   fuzz [TARGET] [--minutes N] [--coverage]
                               mutations of the inputs in fuzz/corpus, for so long on each target or the named one;
                               --coverage: with libFuzzer, which follows what code they reach
+  loom                        every order of threads, for the positions of the stream and for wake-ups
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -96,6 +98,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         Some("bench") => bench::run(args),
         Some("drill") => drill::run(args),
         Some("fuzz") => fuzz::run(args),
+        Some("loom") => loom::run(),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -106,7 +109,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some(other) => Err(format!(
             "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
-             cargo and help"
+             loom, cargo and help"
         )),
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Tidy,
     /// Each requirement has a test that shows it.
     Requirements,
+    /// No order of threads breaks a rule.
+    Loom,
     /// Nothing is lost when the server is killed.
     Drill,
     /// Flows of real clients against the built server.
@@ -25,13 +27,14 @@ pub(crate) enum Step {
 
 impl Step {
     /// In the order in which they run.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Clippy,
         Self::Features,
         Self::Test,
         Self::Tidy,
         Self::Requirements,
+        Self::Loom,
         Self::Drill,
         Self::Clients,
     ];
@@ -45,6 +48,7 @@ impl Step {
             Self::Test => "test",
             Self::Tidy => "tidy",
             Self::Requirements => "requirements",
+            Self::Loom => "loom",
             Self::Drill => "drill",
             Self::Clients => "clients",
         }

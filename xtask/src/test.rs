@@ -13,7 +13,7 @@ use crate::server::Data;
 use crate::setup::{self, Needs};
 use crate::steps::Step;
 use crate::suite::{self, Suite};
-use crate::{clients, drill, features, postgres, requirements, tidy};
+use crate::{clients, drill, features, loom, postgres, requirements, tidy};
 
 /// What `test` was asked to do.
 #[derive(Debug, PartialEq)]
@@ -147,6 +147,7 @@ impl Session {
                 let random = self.plan.random.clone();
                 self.build()?.run_on(engine, url.as_deref(), filter, &random)
             }
+            (Step::Loom, _) => loom::run(),
             (Step::Drill, _) => drill::crash::short(engine.unwrap_or(Engine::ALL[0])),
             (Step::Clients, _) => {
                 let engine = engine.unwrap_or(Engine::ALL[0]);

@@ -4,14 +4,12 @@
 //! the smallest open position, or the next one to be issued. Positions are reserved on disk in blocks before any is
 //! issued, so a restart begins above all of them, whatever became of the commits, and no token can name one twice.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use olmstead_domain::position::{Epoch, Position};
+use olmstead_sequence::{Positions, Retired};
 use olmstead_storage::{
     Result,
     changes::{ChangeKey, Changed, Horizon},
 };
-use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
 /// How many positions are reserved at once. A restart skips at most this many.
@@ -22,23 +20,9 @@ const REMEMBERED: usize = 65_536;
 
 pub(crate) struct Stream {
     epoch: Epoch,
-    state: Mutex<State>,
+    /// The engine's own order of threads, in a crate where loom checks it.
+    positions: Positions<ChangeKey, oneshot::Sender<bool>>,
     hint: watch::Sender<Position>,
-}
-
-struct State {
-    next: u64,
-    reserved: u64,
-    open: BTreeSet<u64>,
-    recent: BTreeMap<u64, Vec<ChangeKey>>,
-    recent_keys: usize,
-    /// Everything at this position and after, below the horizon, is in `recent`.
-    floor: u64,
-    /// Commands whose commits are on disk while an older one's is not: they are answered when the horizon has passed
-    /// them, so that whoever reads after an answer reads what it was about.
-    waiting: BTreeMap<u64, oneshot::Sender<bool>>,
-    /// No horizon will pass what is open: nothing more is answered.
-    abandoned: bool,
 }
 
 /// A commit that is on disk.
@@ -49,26 +33,10 @@ pub(crate) struct Committed {
     pub(crate) done: Option<oneshot::Sender<bool>>,
 }
 
-impl State {
-    fn horizon(&self) -> Position {
-        Position(self.open.first().copied().unwrap_or(self.next))
-    }
-}
-
 impl Stream {
     /// A stream that goes on after what was reserved before.
     pub(crate) fn new(epoch: Epoch, reserved: Position) -> Self {
-        let state = State {
-            next: reserved.0,
-            reserved: reserved.0,
-            open: BTreeSet::new(),
-            recent: BTreeMap::new(),
-            recent_keys: 0,
-            floor: reserved.0,
-            waiting: BTreeMap::new(),
-            abandoned: false,
-        };
-        Self { epoch, state: Mutex::new(state), hint: watch::Sender::new(reserved) }
+        Self { epoch, positions: Positions::new(reserved.0, REMEMBERED), hint: watch::Sender::new(reserved) }
     }
 
     /// Issues a position. `reserve` is called, seldom, to put a new bound on disk: all positions below it may be issued.
@@ -78,47 +46,18 @@ impl Stream {
         may_wait: bool,
         reserve: impl FnOnce(Position) -> Result<()>,
     ) -> Result<Option<Issued<'_>>> {
-        let mut state = self.state.lock();
-        if state.next >= state.reserved {
-            if !may_wait {
-                return Ok(None);
-            }
-            let bound = state.next.saturating_add(BLOCK);
-            reserve(Position(bound))?;
-            state.reserved = bound;
-        }
-        let position = state.next;
-        state.next += 1;
-        state.open.insert(position);
-        Ok(Some(Issued { stream: self, position: Position(position), kept: false }))
+        let position = self.positions.issue(BLOCK, may_wait, |bound| reserve(Position(bound)))?;
+        Ok(position.map(|position| Issued { stream: self, position: Position(position), kept: false }))
     }
 
-    /// Closes positions whose commits are on disk, and moves the horizon.
+    /// Closes positions whose commits are on disk, and moves the horizon. Commands whose commits are on disk while an older
+    /// one's is not are answered when the horizon has passed them, so that whoever reads after an answer reads what it was
+    /// about.
     pub(crate) fn retire(&self, commits: impl IntoIterator<Item = Committed>) {
-        let mut state = self.state.lock();
-        for Committed { position, changes, done } in commits {
-            state.open.remove(&position.0);
-            if !changes.is_empty() {
-                state.recent_keys += changes.len();
-                state.recent.insert(position.0, changes);
-            }
-            if let Some(done) = done
-                && !state.abandoned
-            {
-                state.waiting.insert(position.0, done);
-            }
-        }
-        while state.recent_keys > REMEMBERED {
-            let Some((position, keys)) = state.recent.pop_first() else { break };
-            state.recent_keys -= keys.len();
-            state.floor = position + 1;
-        }
-        let horizon = state.horizon();
-        let later = state.waiting.split_off(&horizon.0);
-        let passed = std::mem::replace(&mut state.waiting, later);
-        drop(state);
-        self.announce(horizon);
-        for done in passed.into_values() {
+        let commits = commits.into_iter().map(|commit| (commit.position.0, commit.changes, commit.done));
+        let Retired { horizon, passed } = self.positions.retire(commits);
+        self.announce(Position(horizon));
+        for done in passed {
             // Nobody waits if the request was given up meanwhile.
             let _ = done.send(true);
         }
@@ -126,25 +65,19 @@ impl Stream {
 
     /// The store failed: what is open stays open, and who waits for the horizon to pass it is told by the silence.
     pub(crate) fn abandon(&self) {
-        let mut state = self.state.lock();
-        state.abandoned = true;
-        state.waiting.clear();
+        self.positions.abandon();
     }
 
     /// The horizon.
     pub(crate) fn horizon(&self) -> Horizon {
-        Horizon { epoch: self.epoch, position: self.state.lock().horizon() }
+        Horizon { epoch: self.epoch, position: Position(self.positions.horizon()) }
     }
 
     /// What changed at `from` and after, strictly below `to`.
     pub(crate) fn changed(&self, from: Position, to: Position) -> Changed {
-        let state = self.state.lock();
-        if to <= from {
-            Changed::Keys(Vec::new())
-        } else if from.0 < state.floor {
-            Changed::Everything
-        } else {
-            Changed::Keys(state.recent.range(from.0..to.0).flat_map(|(_, keys)| keys.iter().cloned()).collect())
+        match self.positions.changed(from.0, to.0) {
+            olmstead_sequence::Changed::Keys(keys) => Changed::Keys(keys),
+            olmstead_sequence::Changed::Everything => Changed::Everything,
         }
     }
 

@@ -6,6 +6,8 @@ const DOMAIN: &str = "olmstead-domain";
 const STORAGE: &str = "olmstead-storage";
 const CONFORMANCE: &str = "olmstead-conformance";
 const TELEMETRY: &str = "olmstead-telemetry";
+/// Positions and wake-ups, without anything else.
+const SEQUENCE: &str = "olmstead-sequence";
 const SERVICE: &str = "olmstead-service";
 const SERVER: &str = "olmstead";
 const HTTP: &str = "olmstead-http";
@@ -27,14 +29,15 @@ struct Rule {
 /// The rule of a package; `None` if nobody has decided its place yet.
 fn rule(path: &str, name: &str) -> Option<Rule> {
     if path.starts_with("backends/") {
-        return Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[CONFORMANCE, CLUSTER] });
+        return Some(Rule { normal: &[STORAGE, DOMAIN, SEQUENCE], dev: &[CONFORMANCE, CLUSTER] });
     }
     match name {
         DOMAIN => Some(Rule { normal: &[], dev: &[] }),
+        SEQUENCE => Some(Rule { normal: &[], dev: &[] }),
         STORAGE => Some(Rule { normal: &[DOMAIN], dev: &[] }),
         CONFORMANCE => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
         TELEMETRY => Some(Rule { normal: &[STORAGE, DOMAIN], dev: &[] }),
-        SERVICE => Some(Rule { normal: &[TELEMETRY, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
+        SERVICE => Some(Rule { normal: &[TELEMETRY, STORAGE, DOMAIN, SEQUENCE], dev: &[CONFORMANCE] }),
         CLUSTER => Some(Rule { normal: &[], dev: &[] }),
         HTTP => Some(Rule { normal: &[SERVICE, TELEMETRY, STORAGE, DOMAIN], dev: &[CONFORMANCE] }),
         // Looks into every layer that reads what comes from outside, and into the engines' keys.

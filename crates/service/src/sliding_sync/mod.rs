@@ -57,7 +57,7 @@ pub async fn sync(cx: &Context, device: &DeviceRef, request: Request) -> Result<
     let deadline = Instant::now() + asked.wait;
     let may_wait = !asked.wait.is_zero() && connection.token.is_some();
     // Registered before the read, so that what commits after it wakes.
-    let registration = may_wait.then(|| cx.notifier.register(&device.user_id, &device.device_id));
+    let registration = may_wait.then(|| cx.notifier.register(device.user_id.clone(), device.device_id.clone()));
     loop {
         // Boxed, so that a request that only waits is small.
         let step = Box::pin(read(cx, device, &asked, &connection, &mut place)).await?;

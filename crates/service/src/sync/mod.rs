@@ -118,7 +118,7 @@ pub async fn sync(cx: &Context, device: &DeviceRef, request: SyncRequest) -> Res
     let deadline = Instant::now() + Duration::from_millis(request.timeout_ms).min(MAX_TIMEOUT);
     let may_wait = request.timeout_ms > 0 && token.is_some() && !request.full_state;
     // Registered before the read, so that what commits after it wakes.
-    let registration = may_wait.then(|| cx.notifier.register(&device.user_id, &device.device_id));
+    let registration = may_wait.then(|| cx.notifier.register(device.user_id.clone(), device.device_id.clone()));
     loop {
         // Boxed, so that a request that only waits is small.
         let step = Box::pin(read(cx, device, &request, &filter, &mut start)).await?;
