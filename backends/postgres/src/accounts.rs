@@ -7,7 +7,7 @@ use olmstead_storage::{
     devices::{DeviceSelection, LoginOutcome, NewSession},
 };
 use ruma::{OwnedDeviceId, OwnedUserId, UserId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
     PostgresStore,
@@ -56,8 +56,12 @@ async fn account(sql: &mut PgConnection, user_id: &UserId) -> Done<Option<Accoun
     .bind(user_id.as_str())
     .fetch_optional(sql)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Account {
+    row.as_ref().map(account_of).transpose()
+}
+
+/// A whole row of the table.
+pub(crate) fn account_of(row: &PgRow) -> Done<Account> {
+    Ok(Account {
         user_id: row.id("user_id")?,
         password_hash: row.maybe_text("password_hash")?,
         guest: row.flag("guest")?,
@@ -66,7 +70,7 @@ async fn account(sql: &mut PgConnection, user_id: &UserId) -> Done<Option<Accoun
         locked: row.flag("locked")?,
         suspended: row.flag("suspended")?,
         created_at: row.count("created_at")?,
-    }))
+    })
 }
 
 async fn create(command: &mut Command, account: &Account, session: Option<&NewSession>) -> Done<bool> {

@@ -128,7 +128,7 @@ fn session(row: &PgRow) -> Done<Session> {
     })
 }
 
-fn device_ref(row: &PgRow) -> Done<DeviceRef> {
+pub(crate) fn device_ref(row: &PgRow) -> Done<DeviceRef> {
     Ok(DeviceRef { user_id: row.id("user_id")?, device_id: row.id("device_id")?, generation: row.count("generation")? })
 }
 

@@ -28,6 +28,7 @@ mod error;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
+mod inspection;
 mod keys;
 mod locks;
 mod maintenance;

@@ -24,7 +24,7 @@ const MANY: usize = 250;
 /// Stores an upload of a device that is known to live. Unless it is `Stored`, the command is to be discarded.
 pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &KeysUpload) -> Result<UploadOutcome> {
     let mut pools = Pools::read(command, device)?;
-    let mut device_list_changed = false;
+    let (mut device_list_changed, mut identity_changed) = (false, false);
     if let Some(new) = &upload.device_keys {
         let identity = rows::identity_key(&device.user_id, &device.device_id);
         let stored = command.get_raw(&identity)?;
@@ -34,6 +34,7 @@ pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &Key
             DeviceKeysUpload::Unchanged => None,
             DeviceKeysUpload::SignaturesOnly(keys) | DeviceKeysUpload::Changed(keys) => Some(keys),
             DeviceKeysUpload::NewIdentity(keys) => {
+                identity_changed = true;
                 pools.clear(command, device)?;
                 rows::remove_master_signature(command, device)?;
                 Some(keys)
@@ -54,7 +55,7 @@ pub(crate) fn upload(command: &mut Command<'_>, device: &DeviceRef, upload: &Key
         });
     }
     pools.set_fallbacks(command, device, &upload.fallback_keys)?;
-    Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed })
+    Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed, identity_changed })
 }
 
 /// The counts of a device, none for one that is gone.

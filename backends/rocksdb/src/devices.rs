@@ -32,7 +32,7 @@ fn seen_key(device: &DeviceRef) -> Key {
     Key::new(Table::DeviceSeen).device(device)
 }
 
-fn shown(reads: &impl Reads, user_id: &UserId, device_id: OwnedDeviceId, row: DeviceRow) -> Result<Device> {
+pub(crate) fn shown(reads: &impl Reads, user_id: &UserId, device_id: OwnedDeviceId, row: DeviceRow) -> Result<Device> {
     let id = DeviceRef { user_id: user_id.to_owned(), device_id, generation: row.generation };
     let seen: Option<SeenRow> = reads.get_json(&seen_key(&id))?;
     let (last_seen_at, last_seen_ip) = seen.map_or((None, None), |seen| (Some(seen.at), seen.ip));

@@ -22,6 +22,7 @@ mod facts;
 mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
+mod inspection;
 mod keys;
 mod lately;
 mod locks;

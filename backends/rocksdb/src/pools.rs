@@ -129,6 +129,11 @@ impl Pools {
         }
     }
 
+    /// All fallback keys, and whether each was given out.
+    pub(crate) fn fallback_keys(&self) -> BTreeMap<String, bool> {
+        self.fallbacks.iter().map(|(algorithm, key)| (algorithm.clone(), key.used)).collect()
+    }
+
     /// Drops all keys of a device, and what is remembered of them.
     pub(crate) fn clear(&mut self, command: &mut Command<'_>, device: &DeviceRef) -> Result<()> {
         if command.delete_each(Span::prefix(&Key::new(Table::Pool).device(device)))? > 0 {

@@ -73,6 +73,11 @@ impl Stream {
         Horizon { epoch: self.epoch, position: Position(self.positions.horizon()) }
     }
 
+    /// How many positions were issued and are not below the horizon.
+    pub(crate) fn lag(&self) -> u64 {
+        self.positions.lag()
+    }
+
     /// What changed at `from` and after, strictly below `to`.
     pub(crate) fn changed(&self, from: Position, to: Position) -> Changed {
         match self.positions.changed(from.0, to.0) {

@@ -46,6 +46,19 @@ fn start(reads: &impl Reads, device: &DeviceRef) -> Result<Cursor> {
     key.parts_after(&stored)?.cursor()
 }
 
+/// All that waits for a device, and what its keys begin with.
+pub(crate) fn inbox_span(reads: &impl Reads, device: &DeviceRef) -> Result<(Key, Span)> {
+    let prefix = inbox_key(device);
+    let from = start(reads, device)?;
+    let span = Span::prefix(&prefix);
+    let span = if from == Cursor::START {
+        span
+    } else {
+        Span::between(&prefix.clone().cursor(from), &prefix.clone().cursor(Cursor::at(Position::END)))
+    };
+    Ok((prefix, span))
+}
+
 /// What waits for a device at `from` and after, strictly below `to`.
 pub(crate) fn inbox(
     reads: &impl Reads,

@@ -85,6 +85,12 @@ macro_rules! conformance_suite {
                 generations_are_never_used_again
                 device_list_changes_are_read_by_span
             }
+            inspection {
+                accounts_come_in_pages
+                the_health_of_devices_is_read
+                a_changed_identity_is_told
+                a_quiet_store_has_no_lag
+            }
             keys {
                 counts_are_of_unclaimed_keys_by_algorithm
                 keys_are_claimed_in_the_order_of_uploads

@@ -7,6 +7,7 @@ pub mod account_data;
 pub mod accounts;
 pub mod backups;
 pub mod caches;
+mod census;
 mod context;
 pub mod dehydrated;
 pub mod device_lists;

@@ -20,7 +20,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::{Context, Result, sync};
+use crate::{Context, Result, census, sync};
 
 /// How often the horizon is read when no hint comes; another node's commits may give none.
 const TICK: Duration = Duration::from_millis(250);
@@ -40,6 +40,7 @@ pub async fn run(cx: Arc<Context>, mut stopped: watch::Receiver<bool>) {
         // Beside it, so that many writes at once do not hold up the wake-ups.
         () = sweep(&cx) => {}
         () = keep(&cx) => {}
+        () = census::run(&cx) => {}
     }
     cx.notifier.close();
 }
@@ -55,7 +56,12 @@ async fn tail(cx: &Context) {
             // An engine that stopped hinting is followed by the tick alone.
             alive = hint.changed(), if hinted => hinted = alive.is_ok(),
         }
-        if let Err(error) = follow(cx, &mut seen).await {
+        let noticed = std::time::Instant::now();
+        let followed = follow(cx, &mut seen).await;
+        if !cx.notifier.is_idle() {
+            cx.telemetry.health().woken(noticed.elapsed());
+        }
+        if let Err(error) = followed {
             // The span stays unread and is read again with the next hint or tick.
             tracing::warn!(error = &error as &dyn std::error::Error, "following the changes failed");
         }

@@ -36,6 +36,8 @@ pub enum UploadOutcome {
         counts: KeyCounts,
         /// Whether the user's device list changed.
         device_list_changed: bool,
+        /// Whether the device has other identity keys than before: a client that lost its state.
+        identity_changed: bool,
     },
     /// The device was deleted meanwhile; nothing was stored (DK-10).
     DeviceGone,

@@ -14,6 +14,7 @@ pub mod devices;
 pub mod directory;
 pub mod ephemeral;
 mod error;
+pub mod inspection;
 pub mod keys;
 pub mod maintenance;
 pub mod media;
@@ -37,6 +38,7 @@ pub use self::{
     directory::Directory,
     ephemeral::Ephemeral,
     error::{Result, StorageError},
+    inspection::Inspection,
     keys::Keys,
     maintenance::Maintenance,
     media::Media,
@@ -58,6 +60,7 @@ pub trait Storage:
     + Devices
     + Directory
     + Ephemeral
+    + Inspection
     + Keys
     + Maintenance
     + Media

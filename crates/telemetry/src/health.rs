@@ -45,7 +45,7 @@ pub struct Health {
     empty_pools: Gauge<u64>,
     used_fallbacks: Gauge<u64>,
     devices: Gauge<u64>,
-    oldest: Gauge<u64>,
+    longest: Gauge<u64>,
     lag: Gauge<u64>,
     epoch: Gauge<u64>,
 }
@@ -59,8 +59,8 @@ pub struct Census {
     pub empty_pools: u64,
     /// Those of them whose fallback key was given out.
     pub used_fallbacks: u64,
-    /// Seconds since the oldest message that still waits was sent, as far as that is known.
-    pub oldest_message_seconds: u64,
+    /// Messages that wait for the one for which the most do.
+    pub longest_inbox: u64,
 }
 
 impl Health {
@@ -79,14 +79,14 @@ impl Health {
             claims: counter("olmstead.one_time_keys.claims", "Keys that were asked for, by what was given"),
             device_lists: counter("olmstead.device_lists.changes", "Changes of device lists and cross-signing keys"),
             signatures: counter("olmstead.signatures.refused", "Signatures that do not verify, by what they are on"),
-            identity: counter("olmstead.identity_keys.changed", "Uploads that would change a device's identity keys"),
+            identity: counter("olmstead.identity_keys.changed", "Uploads with other identity keys than the device had"),
             backed_up: counter("olmstead.backups.keys", "Keys written to backups, by outcome"),
             sent: counter("olmstead.to_device.sent", "To-device messages that were accepted"),
             read: counter("olmstead.to_device.delivered", "To-device messages in answers to syncs, again or not"),
             wakeups: meter
                 .f64_histogram("olmstead.wakeups.latency")
                 .with_unit("s")
-                .with_description("From the news of a change to the work of a sync that waited for it")
+                .with_description("From the news of a change until all whom it touches are woken")
                 .with_boundaries(SECONDS.to_vec())
                 .build(),
             pools: histogram("olmstead.one_time_keys.pool", "One-time keys of a device, when it was looked at", &KEYS),
@@ -98,11 +98,10 @@ impl Health {
             empty_pools: gauge("olmstead.devices.empty_pool", "Devices with keys, but no one-time key"),
             used_fallbacks: gauge("olmstead.devices.used_fallback", "Devices whose fallback key was given out"),
             devices: gauge("olmstead.devices", "Devices with identity keys"),
-            oldest: meter
-                .u64_gauge("olmstead.to_device.oldest")
-                .with_unit("s")
-                .with_description("Age of the oldest to-device message that waits")
-                .build(),
+            longest: gauge(
+                "olmstead.to_device.longest_inbox",
+                "Messages that wait for the device for which the most do",
+            ),
             lag: gauge("olmstead.horizon.lag", "Positions that were given to writes and are not final"),
             epoch: gauge("olmstead.store.epoch", "The life of the store; a restore begins another"),
         };
@@ -129,10 +128,13 @@ impl Health {
     /// An upload of this many one-time keys went like this.
     pub(crate) fn uploaded(&self, keys: usize, outcome: &UploadOutcome) {
         match outcome {
-            UploadOutcome::Stored { counts, device_list_changed } => {
+            UploadOutcome::Stored { counts, device_list_changed, identity_changed } => {
                 self.uploaded.add(keys as u64, &[]);
                 if *device_list_changed {
                     self.device_lists_changed(1);
+                }
+                if *identity_changed {
+                    self.identity.add(1, &[]);
                 }
                 if let Some(depth) = counts.one_time_keys.get("signed_curve25519") {
                     self.pools.record(*depth, &[]);
@@ -185,12 +187,7 @@ impl Health {
         self.signatures.add(1, &[KeyValue::new("on", on)]);
     }
 
-    /// A device uploads other identity keys than it has.
-    pub fn identity_changed(&self) {
-        self.identity.add(1, &[]);
-    }
-
-    /// Somebody who waited was woken this long after the change was noticed.
+    /// Those who waited were woken this long after the change was noticed.
     pub fn woken(&self, after: Duration) {
         self.wakeups.record(after.as_secs_f64(), &[]);
     }
@@ -206,7 +203,7 @@ impl Health {
         self.devices.record(census.devices, &[]);
         self.empty_pools.record(census.empty_pools, &[]);
         self.used_fallbacks.record(census.used_fallbacks, &[]);
-        self.oldest.record(census.oldest_message_seconds, &[]);
+        self.longest.record(census.longest_inbox, &[]);
     }
 
     /// How far the stream of changes is.

@@ -56,6 +56,12 @@ impl Telemetry {
         Self(Arc::new(Inner { meters, health, salt: salt.to_owned(), is_on }))
     }
 
+    /// Whether anything is measured.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.is_on
+    }
+
     /// Of requests and storage commands.
     #[must_use]
     pub fn meters(&self) -> &Meters {

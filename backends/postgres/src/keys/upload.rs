@@ -29,7 +29,7 @@ pub(crate) async fn upload(command: &mut Command, device: &DeviceRef, upload: &K
         .await?;
     let Some(row) = row else { return Ok(UploadOutcome::DeviceGone) };
     let mut pools = Pools::hold(command.sql(), device).await?;
-    let mut device_list_changed = false;
+    let (mut device_list_changed, mut identity_changed) = (false, false);
     if let Some(new) = &upload.device_keys {
         let merged = merge_upload(&device.user_id, &device.device_id, row.maybe_json("identity_keys")?.as_ref(), new)
             .map_err(|error| StorageError::corrupt("identity keys that are stored or were checked", error))?;
@@ -37,6 +37,7 @@ pub(crate) async fn upload(command: &mut Command, device: &DeviceRef, upload: &K
             DeviceKeysUpload::Unchanged => None,
             DeviceKeysUpload::SignaturesOnly(keys) | DeviceKeysUpload::Changed(keys) => Some(keys),
             DeviceKeysUpload::NewIdentity(keys) => {
+                identity_changed = true;
                 pools.clear(command.sql(), device).await?;
                 remove_master_signature(command, &device.user_id, &device.device_id).await?;
                 Some(keys)
@@ -58,7 +59,7 @@ pub(crate) async fn upload(command: &mut Command, device: &DeviceRef, upload: &K
     }
     pools.set_fallbacks(&upload.fallback_keys);
     pools.save(command, device).await?;
-    Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed })
+    Ok(UploadOutcome::Stored { counts: pools.counts(), device_list_changed, identity_changed })
 }
 
 async fn put_identity(command: &mut Command, device: &DeviceRef, keys: &RawJson) -> Done<()> {

@@ -12,6 +12,7 @@ pub mod durability;
 pub mod ephemeral;
 pub mod fallback_keys;
 pub mod identity_keys;
+pub mod inspection;
 pub mod keys;
 pub mod media;
 pub mod memberships;

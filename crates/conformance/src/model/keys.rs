@@ -163,7 +163,7 @@ impl StoreModel for Model {
                 }
                 device.identity = Some(*number);
                 let outcome = store.upload_keys(&device.id, KeysUpload { device_keys, ..nothing() }).await.unwrap();
-                let UploadOutcome::Stored { counts, device_list_changed } = outcome else {
+                let UploadOutcome::Stored { counts, device_list_changed, .. } = outcome else {
                     return Err(format!("identity: {outcome:?}"));
                 };
                 same("a new identity", device_list_changed, changed)?;
@@ -219,7 +219,7 @@ impl Model {
                 return if conflicts.contains(&named) { Ok(()) } else { Err(format!("no conflict: {named:?}")) };
             }
             UploadOutcome::DeviceGone => return Err("the device is not gone".to_owned()),
-            UploadOutcome::Stored { counts, device_list_changed } => (counts, device_list_changed),
+            UploadOutcome::Stored { counts, device_list_changed, .. } => (counts, device_list_changed),
         };
         same("conflicts", Vec::new(), conflicts)?;
         same("the device list", device_list_changed, false)?;

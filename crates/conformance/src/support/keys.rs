@@ -131,7 +131,7 @@ impl Store {
     /// Uploads keys and expects them to be stored; the answer is the counts, and whether the device list changed.
     pub(crate) async fn upload(&self, device: &DeviceRef, upload: KeysUpload) -> (KeyCounts, bool) {
         match self.upload_keys(device, upload).await.unwrap() {
-            UploadOutcome::Stored { counts, device_list_changed } => (counts, device_list_changed),
+            UploadOutcome::Stored { counts, device_list_changed, .. } => (counts, device_list_changed),
             other => panic!("upload of {device:?}: {other:?}"),
         }
     }

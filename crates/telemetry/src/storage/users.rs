@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{
-    AccountData, Accounts, Ephemeral, Media, Result, ShortLived,
+    AccountData, Accounts, Ephemeral, Inspection, Media, Result, ShortLived,
     account_data::{AccountDataEntry, Pusher},
     accounts::{Account, StandingChange},
     devices::NewSession,
     ephemeral::{Presence, Receipt, Syncing},
+    inspection::DeviceHealth,
     media::MediaInfo,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
@@ -70,4 +71,11 @@ watched! {
     replace_short_lived(kind: &str, key: &str, expected: &[u8], value: Vec<u8>, expires_at: u64) -> bool;
     take_short_lived(kind: &str, key: &str, now: u64) -> Option<Vec<u8>>;
     expire_short_lived(now: u64) -> usize;
+}
+
+watched! {
+    Inspection:
+    accounts_after(after: Option<&UserId>, limit: usize) -> Vec<Account>;
+    device_health(user_id: &UserId, most: usize) -> Vec<DeviceHealth>;
+    horizon_lag() -> u64;
 }

@@ -1,0 +1,67 @@
+//! Reads for operators.
+
+use async_trait::async_trait;
+use olmstead_domain::position::Position;
+use olmstead_storage::{Inspection, Result, accounts::Account, devices::DeviceRef, inspection::DeviceHealth};
+use ruma::UserId;
+
+use crate::{
+    RocksStore,
+    accounts::account_key,
+    devices::shown,
+    keys::{Key, Table},
+    pools::Pools,
+    reads::{Reads, Span, json},
+    rows,
+    to_device::inbox_span,
+};
+
+fn health(reads: &impl Reads, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>> {
+    let mut all = Vec::new();
+    for (device_id, row) in rows::devices(reads, user_id)? {
+        let id = DeviceRef { user_id: user_id.to_owned(), device_id: device_id.clone(), generation: row.generation };
+        let pools = Pools::read(reads, &id)?;
+        let (mut waiting, mut oldest): (u64, Option<Position>) = (0, None);
+        let (prefix, span) = inbox_span(reads, &id)?;
+        for row in reads.scan(span)?.take(most) {
+            if oldest.is_none() {
+                oldest = Some(prefix.parts_after(&row?.0)?.cursor()?.position);
+            }
+            waiting += 1;
+        }
+        all.push(DeviceHealth {
+            dehydrated: row.dehydrated,
+            identity_keys: reads.get_raw(&rows::identity_key(user_id, &device_id))?,
+            counts: pools.counts(),
+            fallback_keys: pools.fallback_keys(),
+            device: shown(reads, user_id, device_id, row)?,
+            waiting,
+            oldest,
+        });
+    }
+    Ok(all)
+}
+
+#[async_trait]
+impl Inspection for RocksStore {
+    async fn accounts_after(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<Account>> {
+        let span = Span::prefix(&Key::new(Table::Account));
+        let span = match after {
+            Some(after) => span.after(&account_key(after)),
+            None => span,
+        };
+        self.read_view_of(true, move |view, _| {
+            view.scan(span)?.take(limit).map(|row| json(Table::Account, &row?.1)).collect()
+        })
+        .await
+    }
+
+    async fn device_health(&self, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>> {
+        let user_id = user_id.to_owned();
+        self.read_view_of(true, move |view, _| health(view, &user_id, most)).await
+    }
+
+    async fn horizon_lag(&self) -> Result<u64> {
+        Ok(self.stream().lag())
+    }
+}

@@ -1,0 +1,94 @@
+//! Reads for operators.
+
+use std::collections::BTreeMap;
+
+use olmstead_storage::keys::UploadOutcome;
+
+use crate::{
+    Store,
+    support::{
+        keys::{identity_keys, nothing},
+        to_device,
+    },
+};
+
+/// Every account is on one page, in the order of ids.
+pub async fn accounts_come_in_pages(store: Store) {
+    let mut expected = Vec::new();
+    for name in ["b", "a", "ab", "a-", "z", "c"] {
+        expected.push(store.user(name).await);
+    }
+    expected.sort_unstable();
+    for limit in [1, 2, 5, 6, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.accounts_after(after.as_deref(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.user_id.clone());
+            found.extend(page.into_iter().map(|account| account.user_id));
+        }
+        assert_eq!(found, expected, "in pages of {limit}");
+    }
+}
+
+/// All devices of a user, each with what is its own.
+pub async fn the_health_of_devices_is_read(store: Store) {
+    let (alice, phone) = store.user_with_device("alice").await;
+    let (_, others) = store.user_with_device("bob").await;
+    let fresh = store.log_in(&alice, "FRESH").await;
+    store.upload_identity(&phone, "1").await;
+    store.upload_one_time(&phone, 0..3).await;
+    store.upload_fallback(&phone, 1).await;
+    store.upload_one_time(&others, 0..7).await;
+    let before = store.position().await;
+    for n in 0..5 {
+        store.send_to_device(None, vec![to_device(&phone, n.to_string())]).await.unwrap();
+    }
+    let health = store.device_health(&alice, 4).await.unwrap();
+    let mut ids = [phone.device_id.clone(), fresh.device_id.clone()];
+    ids.sort_unstable();
+    assert_eq!(health.iter().map(|health| health.device.id.device_id.clone()).collect::<Vec<_>>(), ids);
+    let of = |id: &ruma::DeviceId| health.iter().find(|health| health.device.id.device_id == id).unwrap();
+    let (first, second) = (of(&phone.device_id), of(&fresh.device_id));
+    assert_eq!(first.device.id, phone);
+    assert!(first.identity_keys.is_some() && second.identity_keys.is_none());
+    assert_eq!(first.counts, store.key_counts(&phone).await.unwrap());
+    assert_eq!(first.fallback_keys, BTreeMap::from([("signed_curve25519".to_owned(), false)]));
+    assert!(second.counts.one_time_keys.is_empty() && second.fallback_keys.is_empty());
+    assert_eq!((first.waiting, second.waiting), (4, 0), "counted up to the bound");
+    assert!(first.oldest.is_some_and(|oldest| oldest >= before) && second.oldest.is_none());
+    assert!(!first.dehydrated);
+
+    while !store.claim(&phone).await.unwrap().fallback {}
+    let page = store.inbox(&phone, Default::default(), store.position().await, 1).await.unwrap();
+    let first_waits = page.messages[0].0;
+    store.acknowledge(&phone, first_waits.next()).await.unwrap();
+    let health = store.device_health(&alice, 100).await.unwrap();
+    let first = health.into_iter().find(|health| health.device.id == phone).unwrap();
+    assert_eq!(first.fallback_keys, BTreeMap::from([("signed_curve25519".to_owned(), true)]));
+    assert!(first.counts.one_time_keys.is_empty());
+    assert_eq!(first.waiting, 4);
+    assert!(first.oldest.is_some_and(|oldest| oldest > first_waits.position));
+    assert!(store.device_health(&store.user("carol").await, 1).await.unwrap().is_empty());
+}
+
+/// That a device has other identity keys than before is told, and only that.
+pub async fn a_changed_identity_is_told(store: Store) {
+    let (_, device) = store.user_with_device("alice").await;
+    for (name, changed) in [("1", false), ("1", false), ("2", true), ("2", false), ("1", true)] {
+        let mut upload = nothing();
+        upload.device_keys = Some(identity_keys(&device, name));
+        match store.upload_keys(&device, upload).await.unwrap() {
+            UploadOutcome::Stored { identity_changed, .. } => assert_eq!(identity_changed, changed, "{name}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Nothing lags behind when nothing is written.
+pub async fn a_quiet_store_has_no_lag(store: Store) {
+    store.user("alice").await;
+    // Of PostgreSQL it is the lag of the whole cluster, which others use.
+    assert!(store.horizon_lag().await.unwrap() < 100_000);
+}

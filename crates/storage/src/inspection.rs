@@ -1,0 +1,42 @@
+//! What an operator looks at: all accounts, and what the devices of one are like.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use olmstead_domain::{json::RawJson, position::Position};
+use ruma::UserId;
+
+use crate::{Result, accounts::Account, devices::Device, keys::KeyCounts};
+
+/// What a device's keys and inbox are like.
+#[derive(Debug, Clone)]
+pub struct DeviceHealth {
+    /// The device.
+    pub device: Device,
+    /// Whether it is the user's dehydrated device, which has no session.
+    pub dehydrated: bool,
+    /// Its identity keys, unfiltered.
+    pub identity_keys: Option<RawJson>,
+    /// Its one-time keys, and the fallback keys that were not given out.
+    pub counts: KeyCounts,
+    /// Its fallback keys by algorithm; `true` for one that was given out.
+    pub fallback_keys: BTreeMap<String, bool>,
+    /// How many messages wait; as many as were to be counted at most.
+    pub waiting: u64,
+    /// The position of the oldest of them.
+    pub oldest: Option<Position>,
+}
+
+/// Reads for operators. None of them locks anything, and each is bounded by its limit and by what one user has.
+#[async_trait]
+pub trait Inspection: Send + Sync {
+    /// Accounts in order of their ids, those after `after`, at most `limit`.
+    async fn accounts_after(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<Account>>;
+
+    /// The devices of a user in order of their ids, the dehydrated one too. Waiting messages of each are counted up to
+    /// `most`.
+    async fn device_health(&self, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>>;
+
+    /// How many positions were given to writes that are not final, as far as the engine can tell.
+    async fn horizon_lag(&self) -> Result<u64>;
+}
