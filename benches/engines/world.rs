@@ -177,6 +177,7 @@ fn session(device: &str, number: u64) -> NewSession {
         access_expires_at: None,
         refresh: None,
         now: 0,
+        most_devices: usize::MAX,
     }
 }
 

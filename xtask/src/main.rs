@@ -57,6 +57,9 @@ cargo xtask <command>
   drill crash [--kills N] [--engine NAME] [--seconds-per-life S] [--seed N] [--break no-sync|early-answer]
                               a server under load is killed 200 times, and a ledger says what it lost;
                               --break breaks it on purpose: then the drill must fail
+  drill flood [--engine NAME] [--release] [--seconds N] [--only ATTACK]
+                              floods a server with its limits, one attack after another; fails if its memory, or
+                              the time of an honest client's requests, is over a bound
   drill restore [--engine NAME] [--users N]
                               real clients live through a restore of the store; fails if they cannot decrypt
   fuzz [TARGET] [--minutes N] [--coverage]

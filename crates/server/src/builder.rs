@@ -11,7 +11,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
     Context, Environment, RegistrationMode, Secret, ServiceConfig, SystemEnvironment, caches::Caches,
-    keys::ClaimBudget, notifier::Notifier,
+    keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, RoomVersionId};
@@ -70,6 +70,8 @@ pub struct ServerBuilder {
     default_room_version: String,
     limits_enabled: bool,
     one_time_keys: usize,
+    devices_per_user: usize,
+    limits_info_uri: Option<String>,
     connections: usize,
     connections_per_address: usize,
     trusted_proxies: Vec<Network>,
@@ -91,6 +93,8 @@ impl ServerBuilder {
             default_room_version: "12".to_owned(),
             limits_enabled: true,
             one_time_keys: config::Limits::default().one_time_keys,
+            devices_per_user: config::Limits::default().devices_per_user,
+            limits_info_uri: None,
             connections: config::Limits::default().connections,
             connections_per_address: config::Limits::default().connections_per_address,
             trusted_proxies: Vec::new(),
@@ -120,6 +124,8 @@ impl ServerBuilder {
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
         builder.one_time_keys = config.limits.one_time_keys;
+        builder.devices_per_user = config.limits.devices_per_user;
+        builder.limits_info_uri = config.limits.info_uri.clone();
         builder.connections = config.limits.connections;
         builder.connections_per_address = config.limits.connections_per_address;
         builder.drain = Duration::from_secs(config.drain_seconds);
@@ -206,6 +212,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How many devices a user may have, 1,000 by default. Counts without limits, too.
+    #[must_use]
+    pub fn devices_per_user(mut self, most: usize) -> Self {
+        self.devices_per_user = most;
+        self
+    }
+
     /// How many connections [`Server::serve`] takes at once, in all and from one address that is not a trusted proxy. Without
     /// limits there is no bound.
     #[must_use]
@@ -276,6 +289,8 @@ impl ServerBuilder {
         config.registration_shared_secret = self.shared_secret;
         config.one_time_key_limit = self.one_time_keys;
         config.access_token_lifetime_ms = u64::try_from(self.access_token_lifetime.as_millis()).unwrap_or(u64::MAX);
+        config.devices_per_user = self.devices_per_user;
+        config.limits_info_uri = self.limits_info_uri;
         config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;
@@ -289,6 +304,7 @@ impl ServerBuilder {
             notifier: Notifier::default(),
             caches: Caches::default(),
             claim_budget: ClaimBudget::new(self.limits_enabled),
+            message_budget: MessageBudget::new(self.limits_enabled),
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
         });
@@ -296,6 +312,7 @@ impl ServerBuilder {
             total: if self.limits_enabled { self.connections } else { usize::MAX },
             per_address: if self.limits_enabled { self.connections_per_address } else { usize::MAX },
             trusted: self.trusted_proxies.clone(),
+            ..Bounds::default()
         };
         let http = HttpConfig { limits_enabled: self.limits_enabled, trusted_proxies: self.trusted_proxies };
         let ending = Ending { drain: self.drain, closes_store: is_own };

@@ -30,6 +30,7 @@ mod engine;
 mod error;
 #[cfg(feature = "drill-faults")]
 mod faults;
+mod first_bytes;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 

@@ -1,5 +1,7 @@
 //! The binary `olmstead`.
 
+mod open_files;
+
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -78,6 +80,7 @@ fn main() -> ExitCode {
 fn serve(file: Option<PathBuf>) -> Result<(), ServerError> {
     let config = Config::load(file.as_deref())?;
     start_log(&config.log)?;
+    open_files::raise(config.limits.connections);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the store is open, so that an early signal is not lost.

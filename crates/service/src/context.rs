@@ -9,7 +9,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
-use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret};
+use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret, to_device::MessageBudget};
 
 /// Time and randomness, so that tests decide them.
 pub trait Environment: Send + Sync {
@@ -62,6 +62,10 @@ pub struct ServiceConfig {
     pub default_room_version: RoomVersionId,
     /// One-time keys kept per device and algorithm (OTK-16).
     pub one_time_key_limit: usize,
+    /// Devices that a user may have.
+    pub devices_per_user: usize,
+    /// Where one reads about limits of an account; `None` is the server's own site.
+    pub limits_info_uri: Option<String>,
     /// Ids of claimed one-time keys remembered per device and algorithm (OTK-3).
     pub claimed_key_memory: usize,
     /// How long an access token lives when the client takes refresh tokens, milliseconds.
@@ -85,12 +89,20 @@ impl ServiceConfig {
             registration_shared_secret: None,
             default_room_version: RoomVersionId::V12,
             one_time_key_limit: 5_000,
+            devices_per_user: 1_000,
+            limits_info_uri: None,
             claimed_key_memory: 10_000,
             access_token_lifetime_ms: 5 * 60 * 1_000,
             max_upload_size: 50 * 1024 * 1024,
             limit_wrong_passwords: true,
             sliding_sync: true,
         }
+    }
+
+    /// Where one reads about limits of an account (GEN-22).
+    #[must_use]
+    pub fn limits_info_uri(&self) -> String {
+        self.limits_info_uri.clone().unwrap_or_else(|| format!("https://{}/", self.server_name))
     }
 }
 
@@ -113,6 +125,8 @@ pub struct Context {
     pub hashing: tokio::sync::Semaphore,
     /// How many keys of a device one user may claim.
     pub claim_budget: ClaimBudget,
+    /// How much one user may send to a device.
+    pub message_budget: MessageBudget,
     /// See [`Context::leave`].
     pub leaving: AtomicBool,
 }

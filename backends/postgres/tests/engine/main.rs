@@ -64,6 +64,7 @@ async fn device(store: &PostgresStore, device_id: &str) -> DeviceRef {
         access_expires_at: None,
         refresh: None,
         now: 0,
+        most_devices: usize::MAX,
     };
     match store.login(&alice(), session).await.unwrap() {
         LoginOutcome::LoggedIn { device, .. } => device,
