@@ -31,6 +31,8 @@ mod error;
 #[cfg(feature = "drill-faults")]
 mod faults;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
+pub mod open_files;
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
