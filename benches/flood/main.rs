@@ -20,6 +20,7 @@ use std::{
 };
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
     attacks::{Attack, World},
@@ -80,7 +81,9 @@ async fn main() -> ExitCode {
 /// The bounds that were broken, as sentences.
 async fn run(arguments: &Arguments) -> Result<Vec<String>, String> {
     // Thousands of connections are opened from here.
-    rlimit::increase_nofile_limit(u64::MAX).map_err(|error| format!("the limit of open files: {error}"))?;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+        .map_err(|error| format!("the limit of open files: {error}"))?;
     let memory = Memory::of(arguments.server_pid);
     let world = World::make(&arguments.url).await?;
     let honest = Honest::start(&arguments.url).await?;

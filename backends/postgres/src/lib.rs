@@ -29,6 +29,7 @@ mod faults;
 #[doc(hidden)]
 pub mod fuzzing;
 mod keys;
+mod layout;
 mod locks;
 mod maintenance;
 mod media;

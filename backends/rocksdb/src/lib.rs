@@ -10,10 +10,12 @@ mod backups;
 mod changes;
 mod command;
 mod cross_signing;
+mod damage;
 mod dehydrated;
 mod device_keys;
 mod devices;
 mod directory;
+mod disk;
 mod engine;
 mod ephemeral;
 mod error;
@@ -25,6 +27,8 @@ pub mod fuzzing;
 mod keys;
 mod lately;
 mod locks;
+mod log_check;
+mod log_marks;
 mod maintenance;
 mod media;
 mod newest;
@@ -44,4 +48,10 @@ mod wal;
 
 #[cfg(feature = "drill-faults")]
 pub use self::faults::Faults;
-pub use self::{engine::Options, error::OpenError, maintenance::DirectoryLock, store::RocksStore};
+pub use self::{
+    disk::{Disk, RealDisk, Space},
+    engine::Options,
+    error::OpenError,
+    maintenance::DirectoryLock,
+    store::RocksStore,
+};

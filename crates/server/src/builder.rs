@@ -16,12 +16,12 @@ use olmstead_service::{
 use olmstead_storage::SharedStorage;
 use ruma::{OwnedServerName, RoomVersionId};
 
-use crate::{Config, Server, ServerError, config, connections::Bounds, run::Ending};
+use crate::{Config, Server, ServerError, config, connections::Bounds, open_files, run::Ending};
 
 /// Where the store comes from.
 enum Store {
     #[cfg(feature = "rocksdb")]
-    RocksDb(PathBuf),
+    RocksDb(PathBuf, Box<olmstead_rocksdb::Options>),
     #[cfg(feature = "postgres")]
     Postgres(config::Secret, olmstead_postgres::Options),
     Given(SharedStorage),
@@ -31,7 +31,10 @@ impl Store {
     fn from_config(config: &config::Storage) -> Result<Self, ServerError> {
         match config.engine {
             #[cfg(feature = "rocksdb")]
-            config::EngineName::RocksDb => Ok(Self::RocksDb(config.path.clone())),
+            config::EngineName::RocksDb => {
+                let options = olmstead_rocksdb::Options { create: config.create, ..Default::default() };
+                Ok(Self::RocksDb(config.path.clone(), Box::new(options)))
+            }
             #[cfg(not(feature = "rocksdb"))]
             config::EngineName::RocksDb => Err(absent("rocksdb")),
             #[cfg(feature = "postgres")]
@@ -40,6 +43,7 @@ impl Store {
                 let url = url.ok_or_else(|| ServerError::Config("storage.url is not set".to_owned()))?;
                 let options = olmstead_postgres::Options {
                     max_connections: config.max_connections,
+                    create: config.create,
                     statement_timeout: Duration::from_secs(config.statement_timeout_seconds.into()),
                     ..olmstead_postgres::Options::default()
                 };
@@ -142,7 +146,7 @@ impl ServerBuilder {
     #[cfg(feature = "rocksdb")]
     #[must_use]
     pub fn rocksdb(mut self, path: impl AsRef<Path>) -> Self {
-        self.store = Some(Store::RocksDb(path.as_ref().to_owned()));
+        self.store = Some(Store::RocksDb(path.as_ref().to_owned(), Box::default()));
         self
     }
 
@@ -269,10 +273,14 @@ impl ServerBuilder {
         let server_name = OwnedServerName::try_from(self.server_name.as_str()).map_err(|error| {
             ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
         })?;
+        let files = open_files::shares()?;
         let default_room_version = room_version(&self.default_room_version)?;
         let (storage, is_own, control): (_, _, Option<std::path::PathBuf>) = match self.store {
             #[cfg(feature = "rocksdb")]
-            Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true, Some(path)),
+            Some(Store::RocksDb(path, options)) => {
+                let options = olmstead_rocksdb::Options { max_open_files: files.tables, ..*options };
+                (crate::engine::rocksdb(&path, options).await?, true, Some(path))
+            }
             #[cfg(feature = "postgres")]
             Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true, None),
             Some(Store::Given(storage)) => (storage, false, None),
@@ -308,8 +316,15 @@ impl ServerBuilder {
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
         });
+        if self.limits_enabled && files.connections < self.connections {
+            tracing::warn!(
+                connections = files.connections,
+                configured = self.connections,
+                "the system's limit of open files allows fewer connections than limits.connections"
+            );
+        }
         let bounds = Bounds {
-            total: if self.limits_enabled { self.connections } else { usize::MAX },
+            total: if self.limits_enabled { self.connections } else { usize::MAX }.min(files.connections),
             per_address: if self.limits_enabled { self.connections_per_address } else { usize::MAX },
             trusted: self.trusted_proxies.clone(),
             ..Bounds::default()

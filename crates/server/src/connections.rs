@@ -115,7 +115,7 @@ impl Connections {
             let permit = match Arc::clone(&self.free).try_acquire_owned() {
                 Ok(permit) => permit,
                 Err(_) => {
-                    self.say("there are as many connections as limits.connections allows; others wait");
+                    self.say("there are as many connections as limits.connections or the system's limit of open files allows; others wait");
                     match Arc::clone(&self.free).acquire_owned().await {
                         Ok(permit) => permit,
                         // It is never closed.

@@ -1,7 +1,5 @@
 //! The binary `olmstead`.
 
-mod open_files;
-
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -80,9 +78,10 @@ fn main() -> ExitCode {
 fn serve(file: Option<PathBuf>) -> Result<(), ServerError> {
     let config = Config::load(file.as_deref())?;
     start_log(&config.log)?;
-    open_files::raise(config.limits.connections);
+    olmstead::open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        outlive_file_limit()?;
         // Before the store is open, so that an early signal is not lost.
         let stop = stop_signal()?;
         let mut listeners = Vec::new();
@@ -145,6 +144,14 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServerErro
         }
         tracing::info!("stopping");
     })
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) is then an error like any other of the disk, and not the end of
+/// the process without a word.
+fn outlive_file_limit() -> Result<(), ServerError> {
+    let signal = rustix::process::Signal::XFSZ.as_raw();
+    // The handler stays for the life of the process.
+    unix::signal(unix::SignalKind::from_raw(signal)).map(drop).map_err(ServerError::Io)
 }
 
 fn start_log(log: &Log) -> Result<(), ServerError> {

@@ -1,63 +1,77 @@
-//! How many files, and with them connections, the process may have open.
+//! How many files and connections the system lets this process have open.
 //!
-//! The limit that a process is started with is often 1,024, for programs that use `select`; the one it may raise that to is
-//! hundreds of times as high. A server without files can neither accept connections nor write its store.
+//! A connection is a file to the system, and so is each table of the embedded store. Where connections took all there are,
+//! the store could not open its next file, and a write that fails is the end of it until it is opened anew. So there are
+//! never more connections than leave enough for the store and the rest.
 
-use std::io;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use rlimit::{Resource, increase_nofile_limit};
+use crate::ServerError;
 
-/// What is open besides connections: the files of the store, connections to a database, the log.
-const OTHERS: u64 = 1_000;
+/// Files that are neither connections nor the store's tables: its logs, what it writes, listeners, connections to a
+/// database, and what the runtime has.
+const OTHERS: u64 = 96;
+/// A server with fewer would be of no use.
+const FEWEST_CONNECTIONS: u64 = 32;
+/// Of the table files of the embedded store, so many are kept open at most, and at least.
+const TABLES: (u64, u64) = (64, 512);
 
-/// Raises the limit as far as it goes, and says so; warns if so many connections do not fit.
-pub(crate) fn raise(connections: usize) {
-    match raised() {
-        Ok((before, now)) => {
-            tracing::info!(before, now, "open files that the process may have");
-            if let Some(warning) = warning(now, connections) {
-                tracing::warn!("{warning}");
-            }
-        }
-        Err(error) => tracing::warn!(%error, "cannot raise the number of files that may be open"),
+/// How open files are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Table files of the embedded store.
+    #[cfg_attr(not(feature = "rocksdb"), allow(dead_code))]
+    pub(crate) tables: i32,
+    /// Connections of clients.
+    pub(crate) connections: usize,
+}
+
+/// Lets this process have as many open files as the system allows it to ask for. Many are started with few, for the sake
+/// of programs of old that cannot count further.
+pub fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
 }
 
-/// The limit before and after it was raised.
-fn raised() -> io::Result<(u64, u64)> {
-    let (before, _) = Resource::NOFILE.get()?;
-    Ok((before, increase_nofile_limit(u64::MAX)?))
+/// Shares out what this process may have.
+pub(crate) fn shares() -> Result<Shares, ServerError> {
+    share(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
 }
 
-fn warning(files: u64, connections: usize) -> Option<String> {
-    let needed = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
-    (files < needed).then(|| {
-        format!(
-            "limits.connections is {connections}, for which the process should be allowed {needed} open files, but it is \
-             allowed {files}: raise that (LimitNOFILE in systemd, ulimit -n), or lower limits.connections"
-        )
+fn share(files: u64) -> Result<Shares, ServerError> {
+    let tables = (files / 4).clamp(TABLES.0, TABLES.1);
+    let connections = files.saturating_sub(tables + OTHERS);
+    if connections < FEWEST_CONNECTIONS {
+        let least = TABLES.0 + OTHERS + FEWEST_CONNECTIONS;
+        return Err(ServerError::Config(format!(
+            "the system lets this process have {files} open files, and at least {least} are needed: raise the limit \
+             (`ulimit -n`, or LimitNOFILE of systemd)"
+        )));
+    }
+    Ok(Shares {
+        tables: i32::try_from(tables).unwrap_or(i32::MAX),
+        connections: usize::try_from(connections).unwrap_or(usize::MAX),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn the_limit_is_raised_as_far_as_it_goes() {
-        let (soft, hard) = Resource::NOFILE.get().unwrap();
-        let low = soft.min(512);
-        Resource::NOFILE.set(low, hard).unwrap();
-        assert_eq!(raised().unwrap(), (low, hard));
-        assert_eq!(Resource::NOFILE.get().unwrap(), (hard, hard));
-    }
-
-    #[test]
-    fn connections_that_do_not_fit_are_warned_of() {
-        assert_eq!(warning(21_000, 20_000), None);
-        let text = warning(1_024, 20_000).unwrap();
-        assert!(text.contains("21000") && text.contains("1024") && text.contains("limits.connections"), "{text}");
-        assert_eq!(warning(u64::MAX, usize::MAX), None);
+    fn connections_leave_enough_for_the_rest() {
+        assert!(matches!(share(u64::MAX), Ok(Shares { tables: 512, connections }) if connections > 1 << 40));
+        assert!(matches!(share(65_536), Ok(Shares { tables: 512, connections: 64_928 })));
+        assert!(matches!(share(1_024), Ok(Shares { tables: 256, connections: 672 })));
+        assert!(matches!(share(192), Ok(Shares { tables: 64, connections: 32 })));
+        for few in [0, 20, 191] {
+            let refused = share(few).map_err(|error| error.to_string());
+            assert!(refused.is_err_and(|text| text.contains("ulimit -n") && text.contains("192")), "{few}");
+        }
     }
 }

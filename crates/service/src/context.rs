@@ -36,6 +36,9 @@ impl Environment for SystemEnvironment {
     }
 }
 
+/// How far the clocks of nodes may be apart before it is taken for a clock that was put back, milliseconds.
+pub(crate) const CLOCKS_DIFFER_MS: u64 = 60_000;
+
 /// Who may register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistrationMode {
@@ -147,6 +150,14 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.environment.now()
+    }
+
+    /// Whether a time that was set to be at most `longest` milliseconds ahead is over. So is one that is further ahead than
+    /// that: the clock was put back since, and what was to last minutes must not last until the clock is there again.
+    #[must_use]
+    pub fn is_over(&self, end: u64, longest: u64) -> bool {
+        let now = self.now();
+        end <= now || end > now.saturating_add(longest).saturating_add(CLOCKS_DIFFER_MS)
     }
 
     /// An unguessable text of `bytes` random bytes in URL-safe base64.

@@ -20,7 +20,12 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::{Context, Result, sync};
+use crate::{
+    Context, Result,
+    context::CLOCKS_DIFFER_MS,
+    rooms::typing::MAX_MS as LONGEST_TYPING_MS,
+    sync::{self, presence::GONE_AFTER_MS},
+};
 
 /// How often the horizon is read when no hint comes; another node's commits may give none.
 const TICK: Duration = Duration::from_millis(250);
@@ -62,24 +67,37 @@ async fn tail(cx: &Context) {
     }
 }
 
-/// Ends what ends by itself.
+/// Ends what ends by itself. When the clock was put back, that is all there is: by the clock of before it would go on
+/// until that time comes again, and who goes on says so again.
 async fn sweep(cx: &Context) {
     let mut tick = interval(SWEEP);
+    let mut before = cx.now();
     loop {
         tick.tick().await;
-        if let Err(error) = tokio::try_join!(end_typing(cx), end_syncing(cx)) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
+        let now = cx.now();
+        let was_put_back = now.saturating_add(CLOCKS_DIFFER_MS) < before;
+        if was_put_back {
+            tracing::warn!(by_ms = before - now, "the clock was put back: typing and presence of before end");
+        }
+        let by_then = |longest: u64| if was_put_back { before.saturating_add(longest + CLOCKS_DIFFER_MS) } else { now };
+        let ended =
+            tokio::try_join!(end_typing(cx, by_then(LONGEST_TYPING_MS)), end_syncing(cx, by_then(GONE_AFTER_MS)));
+        match ended {
+            Ok(_) => before = now,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
+            }
         }
     }
 }
 
-async fn end_typing(cx: &Context) -> Result<()> {
-    while cx.storage.end_typing(cx.now()).await? > 0 {}
+async fn end_typing(cx: &Context, now: u64) -> Result<()> {
+    while cx.storage.end_typing(now).await? > 0 {}
     Ok(())
 }
 
-async fn end_syncing(cx: &Context) -> Result<()> {
-    while cx.storage.end_syncing(cx.now()).await? > 0 {}
+async fn end_syncing(cx: &Context, now: u64) -> Result<()> {
+    while cx.storage.end_syncing(now).await? > 0 {}
     Ok(())
 }
 

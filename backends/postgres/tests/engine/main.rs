@@ -4,6 +4,7 @@
 
 mod connections;
 mod contention;
+mod damage;
 mod network;
 mod plans;
 mod proxy;

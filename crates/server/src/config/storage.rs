@@ -15,6 +15,8 @@ pub struct Storage {
     pub engine: EngineName,
     /// The directory of an embedded engine.
     pub path: PathBuf,
+    /// Whether a store is made where there is none. Without it a disk that is not mounted is no new server.
+    pub create: bool,
     /// The URL of the database, for the engine `postgres`; a secret, since it may have a password in it.
     pub url: Option<Secret>,
     /// How many connections each node has at most for commands and reads; three more wait for news most of the time.
@@ -50,6 +52,7 @@ impl Default for Storage {
         Self {
             engine,
             path: PathBuf::from("olmstead-data"),
+            create: true,
             url: None,
             max_connections: 16,
             statement_timeout_seconds: 30,
