@@ -52,7 +52,7 @@ struct Arguments {
     memory_mib: u64,
     /// What the slowest hundredth of an honest client's requests may take during an attack, milliseconds. Some, on a busy
     /// machine, are one of a hundred, and a connection whose first packet was dropped comes a second late.
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 3_000)]
     honest_p99_ms: u64,
 }
 

@@ -132,7 +132,9 @@ pub(super) async fn messages(world: &World, end: Instant, tally: &Tally) -> Foun
 }
 
 pub(super) async fn devices(world: &World, end: Instant, tally: &Tally) -> Found {
-    let body = password(&world.mallory.user_id, PASSWORD);
+    let (began, body) = (Instant::now(), password(&world.mallory.user_id, PASSWORD));
     flood(WORKERS, end, tally, |_, _| world.nobody.outcome(Method::POST, "/login", Some(&body))).await;
-    refused(tally, "429")
+    // Hashing alone may be slower than the limit.
+    let (made, allowed) = (tally.of("200"), 120 + 10 * (began.elapsed().as_secs() + 1));
+    if made <= allowed { Ok(None) } else { Err(format!("{made} devices were made")) }
 }

@@ -236,7 +236,7 @@ mod tests {
     #[tokio::test]
     async fn a_head_that_does_not_come_ends_the_connection() {
         let (address, _, _stop) = serve(Bounds { head: Duration::from_millis(50), ..Bounds::default() }).await;
-        for begun in ["", "P", "PRI * HTTP/2", "GET / HTTP/1.1\r\nHost: a"] {
+        for begun in ["", "P", "PRI * HTTP/2", "GET / HTTP/1.1\r\nHost: example.org"] {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(begun.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
