@@ -119,6 +119,7 @@ async fn a_disk_that_is_nearly_full_takes_no_commands_until_there_is_space() {
     let store = open(&directory, &disk);
     store.create_account(Account::new(alice(), None, 0), None).await.unwrap();
     let session = NewSession {
+        most_devices: usize::MAX,
         device_id: "A".into(),
         initial_display_name: None,
         access: [1; 32],
