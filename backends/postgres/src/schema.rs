@@ -35,7 +35,10 @@ pub(crate) const NEWEST: i32 = KNOWN + 1;
 /// With `create` false, an empty database stays so.
 pub(crate) async fn bring_up_to_date(pool: &PgPool, create: bool) -> Result<(), OpenError> {
     let mut transaction = pool.begin_with(Locks::new().name("schema", "").begin()).await.map_err(OpenError::Connect)?;
-    let found = found(&mut transaction).await.map_err(OpenError::Schema)?;
+    let found = found(&mut transaction).await.map_err(|error| match error {
+        sqlx::Error::RowNotFound => OpenError::Altered { what: "there is no row in the table store".to_owned() },
+        other => OpenError::Schema(other),
+    })?;
     if let Some((version, oldest)) = found
         && !may_run(version, oldest)
     {
