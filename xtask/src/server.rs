@@ -49,6 +49,19 @@ impl Server {
     /// # Errors
     /// If it does not start in time.
     pub(crate) fn start(binary: &Path, data: &Data, scratch: &Scratch) -> Result<Self, Failure> {
+        Self::start_with(binary, data, scratch, &[])
+    }
+
+    /// The same, with these settings as well.
+    ///
+    /// # Errors
+    /// As of [`Server::start`].
+    pub(crate) fn start_with(
+        binary: &Path,
+        data: &Data,
+        scratch: &Scratch,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let address = free_address()?;
         let log = scratch.log();
         let output = File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
@@ -75,6 +88,7 @@ impl Server {
             .env("OLMSTEAD_PUBLIC_BASE_URL", format!("http://{address}"))
             .env("OLMSTEAD_REGISTRATION__MODE", "open")
             .env("OLMSTEAD_LIMITS__ENABLED", "false")
+            .envs(settings.iter().copied())
             .stdout(output)
             .stderr(errors);
         let mut running = Running::start(&mut server)?;

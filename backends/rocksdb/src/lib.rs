@@ -7,6 +7,7 @@
 mod account_data;
 mod accounts;
 mod backups;
+mod census;
 mod changes;
 mod command;
 mod cross_signing;
@@ -44,4 +45,10 @@ mod wal;
 
 #[cfg(feature = "drill-faults")]
 pub use self::faults::Faults;
-pub use self::{engine::Options, error::OpenError, maintenance::DirectoryLock, store::RocksStore};
+pub use self::{
+    census::{Rows, census},
+    engine::Options,
+    error::OpenError,
+    maintenance::DirectoryLock,
+    store::RocksStore,
+};
