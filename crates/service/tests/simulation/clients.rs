@@ -74,6 +74,9 @@ pub(crate) struct Answer {
     /// When it was asked for and when it came, milliseconds.
     pub(crate) began: u64,
     pub(crate) ended: u64,
+    /// Where the request began, and how long it would wait, milliseconds.
+    pub(crate) since: Position,
+    pub(crate) timeout: u64,
     /// Whether the client went on with its token.
     pub(crate) kept: bool,
     /// Numbers of the operations that sent the messages.
@@ -86,20 +89,22 @@ pub(crate) struct Answer {
     pub(crate) token: SyncToken,
 }
 
-fn read(began: u64, ended: u64, body: &[u8]) -> Answer {
+fn read((began, ended): (u64, u64), (since, timeout): (Position, u64), body: &[u8]) -> Answer {
     let body: Value = serde_json::from_slice(body).unwrap();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
     let entry = |event: &Value| {
-        let kind = event["type"].as_str().unwrap().strip_prefix('k').unwrap().parse().unwrap();
-        (kind, number(&event["content"]))
+        let kind = event["type"].as_str()?.strip_prefix('k')?.parse().ok()?;
+        Some((kind, number(&event["content"])))
     };
     Answer {
         began,
         ended,
+        since,
+        timeout,
         kept: false,
         messages: list(&body["to_device"]["events"]).iter().map(|event| number(&event["content"]["number"])).collect(),
-        entries: list(&body["account_data"]["events"]).iter().map(entry).collect(),
+        entries: list(&body["account_data"]["events"]).iter().filter_map(entry).collect(),
         changed: list(&body["device_lists"]["changed"]).iter().map(|id| people::number(id.as_str().unwrap())).collect(),
         left: list(&body["device_lists"]["left"]).len(),
         count: body["device_one_time_keys_count"][ALGORITHM].as_u64().unwrap_or_default(),
@@ -147,7 +152,7 @@ pub(crate) async fn sync_on(
             .await
             .flatten();
         if let Some(body) = answer {
-            let mut answer = read(began, clock.now(), &body);
+            let mut answer = read((began, clock.now()), (token.position, timeout_ms), &body);
             answer.kept = last.is_some() || !actor.once_in(5);
             if answer.kept {
                 token = answer.token;

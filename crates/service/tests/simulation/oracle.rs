@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// So many milliseconds after a change could be read, whoever waits has been told: a tick, and some slow and failing reads.
-const SOON: u64 = 8_000;
+const SOON: u64 = 10_000;
 
 /// Whether a change concerns a device.
 fn concerns(change: &Change, device: usize) -> bool {
@@ -33,6 +33,10 @@ pub(crate) fn check(device: usize, answers: &[Answer], truth: &[Change]) -> Resu
         let fail = |what: String| Err(format!("device {device}: {what}\n  in {answer:?}"));
         if answer.left > 0 {
             return fail("somebody left".to_owned());
+        }
+        // Else the client asks the same again at once, and again.
+        if answer.ended < answer.began + answer.timeout && answer.token.position <= answer.since {
+            return fail("it came before its time, and leaves the client where it was".to_owned());
         }
         for change in &truth {
             // A wait ends soon after something is there.
