@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{people::Person, tally::Tally};
 
 /// Sessions of a person's backup.
-const SESSIONS: usize = 300;
+const SESSIONS: usize = 12;
 /// Kinds of account data that a person sets.
 const KINDS: usize = 5;
 

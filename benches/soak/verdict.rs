@@ -7,7 +7,7 @@ use crate::{
 
 /// What is a row for each thing that was done once, on purpose, in RocksDB and in PostgreSQL: told, and not judged. All
 /// other tables have to be level.
-const KEPT: [&str; 19] = [
+const KEPT: [&str; 20] = [
     // The history of rooms.
     "Event",
     "MembershipLog",
@@ -28,6 +28,8 @@ const KEPT: [&str; 19] = [
     // What a device sent, as long as the device lives.
     "Transaction",
     "transaction_memory",
+    // Whom changes woke, for the last 200,000 positions.
+    "change_log",
     // With the ids of keys that were claimed, up to 10,000 of a device.
     "Pool",
     "one_time_key",
