@@ -18,6 +18,7 @@ mod requirements;
 mod serve;
 mod server;
 mod setup;
+mod soak;
 mod steps;
 mod suite;
 mod test;
@@ -66,6 +67,9 @@ cargo xtask <command>
                               mutations of the inputs in fuzz/corpus, for so long on each target or the named one;
                               --coverage: with libFuzzer, which follows what code they reach
   loom                        every order of threads, for the positions of the stream and for wake-ups
+  soak --hours H [--engine NAME] [--release] [--people N] [--rate N] [--every SECONDS] [--tolerance SHARE]
+                              a steady load for so long on each engine; fails if memory, files or rows grow;
+                              writes figures and a page with plots
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -102,6 +106,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         Some("drill") => drill::run(args),
         Some("fuzz") => fuzz::run(args),
         Some("loom") => loom::run(),
+        Some("soak") => soak::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -112,7 +117,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some(other) => Err(format!(
             "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
-             loom, cargo and help"
+             loom, soak, cargo and help"
         )),
     }
 }

@@ -7,6 +7,7 @@
 mod account_data;
 mod accounts;
 mod backups;
+mod census;
 mod changes;
 mod command;
 mod cross_signing;
@@ -49,6 +50,7 @@ mod wal;
 #[cfg(feature = "drill-faults")]
 pub use self::faults::Faults;
 pub use self::{
+    census::{Rows, census},
     disk::{Disk, RealDisk, Space},
     engine::Options,
     error::OpenError,

@@ -40,6 +40,7 @@ const MANY_USERS: usize = 500;
 /// before the first request is served, one a process.
 pub async fn run(cx: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
+        biased;
         _ = stopped.wait_for(|stopped| *stopped) => {}
         () = tail(&cx) => {}
         // Beside it, so that many writes at once do not hold up the wake-ups.
@@ -56,6 +57,8 @@ async fn tail(cx: &Context) {
     let mut seen = None;
     loop {
         tokio::select! {
+            // Not at random, so that a simulated run can be had again.
+            biased;
             _ = tick.tick() => {}
             // An engine that stopped hinting is followed by the tick alone.
             alive = hint.changed(), if hinted => hinted = alive.is_ok(),
