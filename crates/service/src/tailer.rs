@@ -7,7 +7,7 @@
 //! Beside it run the sweeps that end what ends by itself. All nodes run them: each end is one command of the store, which
 //! one of them gets to write, so it does not matter which nodes live.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{
@@ -153,13 +153,13 @@ async fn follow(cx: &Context, seen: &mut Option<Horizon>) -> Result<()> {
     Ok(())
 }
 
-/// What a span touched, each once.
+/// What a span touched, each once; in an order that is the same each time, for the simulation's sake.
 #[derive(Debug, Default)]
 struct Touched {
-    users: HashSet<OwnedUserId>,
-    rooms: HashSet<OwnedRoomId>,
+    users: BTreeSet<OwnedUserId>,
+    rooms: BTreeSet<OwnedRoomId>,
     /// Users with news for those who share a room.
-    shown: HashSet<OwnedUserId>,
+    shown: BTreeSet<OwnedUserId>,
 }
 
 impl Touched {
