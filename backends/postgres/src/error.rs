@@ -1,6 +1,6 @@
 //! What can go wrong, and what is done about it.
 
-use olmstead_storage::StorageError;
+use olmstead_storage::{StorageError, with_causes};
 use sqlx::Error as SqlError;
 
 /// Why a store cannot be opened, in words for the operator.
@@ -59,7 +59,7 @@ pub enum OpenError {
     #[error("the schema of the database could not be brought up to date: {0}")]
     Schema(#[source] SqlError),
     /// Something else failed.
-    #[error("{0}{causes}", causes = causes(.0))]
+    #[error("{}", with_causes(.0))]
     Storage(#[from] StorageError),
 }
 
@@ -67,17 +67,6 @@ impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         Self::Storage(failure.into())
     }
-}
-
-/// What led to an error, for its end.
-fn causes(error: &StorageError) -> String {
-    let mut text = String::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// How a command or a read failed, by what is to be done.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use olmstead_domain::position::{Epoch, Position};
-use olmstead_storage::{Result, StorageError, changes::Horizon};
+use olmstead_storage::{Result, StorageError, changes::Horizon, with_causes};
 use rocksdb::WriteBatch;
 
 use crate::{
@@ -296,7 +296,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
 }
 
 fn cannot_open(path: &Path, error: &StorageError) -> OpenError {
-    let (path, what) = (path.to_owned(), wal::describe(error));
+    let (path, what) = (path.to_owned(), with_causes(error));
     match error {
         StorageError::Corrupt { .. } => OpenError::Damaged { path, what },
         _ => OpenError::Failed { path, what },

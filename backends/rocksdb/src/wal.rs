@@ -8,7 +8,7 @@
 use std::{error::Error, io, mem, sync::Arc, thread};
 
 use olmstead_domain::position::Position;
-use olmstead_storage::{Result, StorageError, changes::ChangeKey};
+use olmstead_storage::{Result, StorageError, changes::ChangeKey, with_causes};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{oneshot, watch};
 
@@ -58,22 +58,11 @@ impl Shared {
             let is_first = failure.is_none();
             if is_first {
                 tracing::error!(error = error as &dyn Error, "a write to disk failed; no further commands are taken");
-                *failure = Some(describe(error));
+                *failure = Some(with_causes(error));
             }
             is_first
         });
     }
-}
-
-/// An error with all its causes.
-pub(crate) fn describe(error: &StorageError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The log and its thread.

@@ -36,7 +36,7 @@ pub use self::{
     devices::Devices,
     directory::Directory,
     ephemeral::Ephemeral,
-    error::{Result, StorageError},
+    error::{Result, StorageError, with_causes},
     keys::Keys,
     maintenance::Maintenance,
     media::Media,
