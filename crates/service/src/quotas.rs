@@ -1,7 +1,7 @@
 //! How often something may be done, for each of many who do it. Each node counts for itself, in memory.
 
 use std::{
-    hash::Hash,
+    hash::{BuildHasher as _, Hash, RandomState},
     num::NonZeroU32,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -11,6 +11,8 @@ use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
 };
+
+use ruma::{OwnedUserId, UserId};
 
 use crate::ServiceError;
 
@@ -24,6 +26,37 @@ pub struct Quotas<K: Hash + Eq + Clone> {
     clock: DefaultClock,
     /// Idle keys are dropped when there are more than this.
     sweep_above: AtomicUsize,
+}
+
+/// What one user may do to the devices of others: in all, and to each.
+pub(crate) struct Budgets {
+    all: Quotas<OwnedUserId>,
+    /// By the hash of the user and whom it is done to: ids are long, and a user may name many.
+    each: Quotas<u64>,
+    hasher: RandomState,
+}
+
+impl Budgets {
+    /// Nobody has used anything yet.
+    pub(crate) fn new(all: Quota, each: Quota) -> Self {
+        Self { all: Quotas::new(all), each: Quotas::new(each), hasher: RandomState::new() }
+    }
+
+    /// [`Quotas::check_many`] of all that the user does.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn check_all(&self, user_id: &UserId, many: usize) -> Result<(), TooOften> {
+        self.all.check_many(&user_id.to_owned(), many)
+    }
+
+    /// [`Quotas::check_many`] of what the user does to one.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn check_each(&self, user_id: &UserId, whom: impl Hash, many: usize) -> Result<(), TooOften> {
+        self.each.check_many(&self.hasher.hash_one((user_id, whom)), many)
+    }
 }
 
 /// Too often; it may be done again after this time.

@@ -9,16 +9,13 @@
 //!
 //! Each node counts for itself; behind n nodes a claimer has up to n budgets.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    num::NonZeroU32,
-};
+use std::num::NonZeroU32;
 
 use governor::Quota;
 use olmstead_storage::keys::ClaimWant;
-use ruma::{OwnedUserId, UserId};
+use ruma::UserId;
 
-use crate::quotas::{Quotas, TooOften};
+use crate::quotas::{Budgets, TooOften};
 
 /// Keys of one device that a user may claim in a burst. Clients keep 50 or more there.
 const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
@@ -32,21 +29,13 @@ const ALL_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(499);
 /// See the module.
 pub struct ClaimBudget(Option<Budgets>);
 
-struct Budgets {
-    all: Quotas<OwnedUserId>,
-    /// By the hash of claimer and device: ids are long.
-    device: Quotas<u64>,
-    hasher: RandomState,
-}
-
 impl ClaimBudget {
     /// `enabled = false` sets no bound.
     #[must_use]
     pub fn new(enabled: bool) -> Self {
-        Self(enabled.then(|| Budgets {
-            all: Quotas::new(Quota::per_second(ALL_PER_SECOND).allow_burst(ALL_BURST)),
-            device: Quotas::new(Quota::per_hour(PER_HOUR).allow_burst(BURST)),
-            hasher: RandomState::new(),
+        Self(enabled.then(|| {
+            let all = Quota::per_second(ALL_PER_SECOND).allow_burst(ALL_BURST);
+            Budgets::new(all, Quota::per_hour(PER_HOUR).allow_burst(BURST))
         }))
     }
 
@@ -56,10 +45,9 @@ impl ClaimBudget {
     /// [`TooOften`] when the claimer named too many devices.
     pub(super) fn apply(&self, claimer: &UserId, wants: &mut [ClaimWant]) -> Result<(), TooOften> {
         let Some(budgets) = &self.0 else { return Ok(()) };
-        budgets.all.check_many(&claimer.to_owned(), wants.len())?;
+        budgets.check_all(claimer, wants.len())?;
         for want in wants.iter_mut().filter(|want| want.user_id != claimer) {
-            let key = budgets.hasher.hash_one((claimer, &want.user_id, &want.device_id));
-            want.spares = budgets.device.check(&key).is_err();
+            want.spares = budgets.check_each(claimer, (&want.user_id, &want.device_id), 1).is_err();
         }
         Ok(())
     }

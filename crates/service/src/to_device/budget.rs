@@ -8,16 +8,13 @@
 //!
 //! Each node counts for itself; behind n nodes a sender has up to n budgets.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    num::NonZeroU32,
-};
+use std::num::NonZeroU32;
 
 use governor::Quota;
 use olmstead_storage::to_device::{OutgoingMessage, Recipient};
-use ruma::{OwnedUserId, UserId};
+use ruma::UserId;
 
-use crate::quotas::{Quotas, TooOften};
+use crate::quotas::{Budgets, TooOften};
 
 /// Messages are counted in units of so many bytes; a room key is one.
 const UNIT: usize = 4 << 10;
@@ -33,21 +30,13 @@ const ALL_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(1_999);
 /// See the module.
 pub struct MessageBudget(Option<Budgets>);
 
-struct Budgets {
-    all: Quotas<OwnedUserId>,
-    /// By the hash of sender and recipient: ids are long, and a sender may name many.
-    device: Quotas<u64>,
-    hasher: RandomState,
-}
-
 impl MessageBudget {
     /// `enabled = false` sets no bound.
     #[must_use]
     pub fn new(enabled: bool) -> Self {
-        Self(enabled.then(|| Budgets {
-            all: Quotas::new(Quota::per_second(ALL_PER_SECOND).allow_burst(ALL_BURST)),
-            device: Quotas::new(Quota::per_hour(DEVICE_PER_HOUR).allow_burst(DEVICE_BURST)),
-            hasher: RandomState::new(),
+        Self(enabled.then(|| {
+            let all = Quota::per_second(ALL_PER_SECOND).allow_burst(ALL_BURST);
+            Budgets::new(all, Quota::per_hour(DEVICE_PER_HOUR).allow_burst(DEVICE_BURST))
         }))
     }
 
@@ -57,14 +46,14 @@ impl MessageBudget {
     /// [`TooOften`] when one is spent.
     pub(super) fn spend(&self, sender: &UserId, messages: &[OutgoingMessage]) -> Result<(), TooOften> {
         let Some(budgets) = &self.0 else { return Ok(()) };
-        budgets.all.check_many(&sender.to_owned(), messages.len())?;
+        budgets.check_all(sender, messages.len())?;
         for message in messages {
             let (user_id, device_id) = match &message.recipient {
                 Recipient::AllDevices(user_id) => (user_id, None),
                 Recipient::Device(user_id, device_id) => (user_id, Some(device_id)),
             };
-            let key = budgets.hasher.hash_one((sender, user_id, device_id));
-            budgets.device.check_many(&key, message.event.get().len().div_ceil(UNIT))?;
+            let units = message.event.get().len().div_ceil(UNIT);
+            budgets.check_each(sender, (user_id, device_id), units)?;
         }
         Ok(())
     }
