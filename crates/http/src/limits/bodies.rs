@@ -38,7 +38,7 @@ pub(super) enum Cut {
 }
 
 /// Room for bodies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bodies {
     room: Arc<Semaphore>,
     silence: Duration,
@@ -67,11 +67,7 @@ impl Default for Bodies {
 struct Receiving {
     body: BodyDataStream,
     room: Room,
-    bodies: Arc<Semaphore>,
-    silence: Duration,
-    grace: Duration,
-    slowest: u64,
-    patience: Duration,
+    bounds: Bodies,
     began: Instant,
     received: u64,
     /// Bytes that were received and are not yet a whole unit.
@@ -80,23 +76,23 @@ struct Receiving {
 
 impl Receiving {
     async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
-        let part = match tokio::time::timeout(self.silence, self.body.next()).await {
+        let part = match tokio::time::timeout(self.bounds.silence, self.body.next()).await {
             Err(_) => return Some(Err(Cut::Slow)),
             Ok(None) => return None,
             Ok(Some(Err(error))) => return Some(Err(Cut::Broken(error))),
             Ok(Some(Ok(part))) => part,
         };
         self.received = self.received.saturating_add(part.len() as u64);
-        let late = self.began.elapsed().saturating_sub(self.grace);
-        if self.received < late.as_secs().saturating_mul(self.slowest) {
+        let late = self.began.elapsed().saturating_sub(self.bounds.grace);
+        if self.received < late.as_secs().saturating_mul(self.bounds.slowest) {
             return Some(Err(Cut::Slow));
         }
         self.rest += part.len();
         let units = u32::try_from(self.rest / UNIT).unwrap_or(u32::MAX);
         if units > 0 {
             self.rest %= UNIT;
-            let wanted = Arc::clone(&self.bodies).acquire_many_owned(units);
-            match tokio::time::timeout(self.patience, wanted).await {
+            let wanted = Arc::clone(&self.bounds.room).acquire_many_owned(units);
+            match tokio::time::timeout(self.bounds.patience, wanted).await {
                 Ok(Ok(permit)) => self.room.0.lock().unwrap_or_else(PoisonError::into_inner).push(permit),
                 _ => return Some(Err(Cut::Full)),
             }
@@ -112,15 +108,10 @@ impl Bodies {
         if request.body().is_end_stream() {
             return (request, room);
         }
-        let (bodies, silence, patience) = (Arc::clone(&self.room), self.silence, self.patience);
-        let (grace, slowest) = (self.grace, self.slowest);
-        let kept = room.clone();
+        let (kept, bounds) = (room.clone(), self.clone());
         let request = request.map(|body| {
             let body = body.into_data_stream();
-            let began = Instant::now();
-            let (received, rest) = (0, 0);
-            let receiving =
-                Receiving { body, room: kept, bodies, silence, grace, slowest, patience, began, received, rest };
+            let receiving = Receiving { body, room: kept, bounds, began: Instant::now(), received: 0, rest: 0 };
             Body::from_stream(stream::unfold(Some(receiving), |receiving| async {
                 let mut receiving = receiving?;
                 match receiving.next().await? {
