@@ -11,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use olmstead_benches::keys::Device;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{client::Client, keys::Device};
+use crate::client::Client;
 
 const USERS: usize = 4;
 /// Between two rounds of one user.
@@ -67,7 +68,7 @@ impl Honest {
         let mut users = Vec::new();
         for n in 0..USERS {
             let user = nobody.register(&format!("honest{n}")).await?;
-            let mut device = Device::new(&user);
+            let mut device = Device::of(&user.user_id, &user.device_id);
             let upload = json!({"device_keys": device.signed(), "one_time_keys": device.one_time_keys(50),
                 "fallback_keys": device.fallback_key()});
             user.done(Method::POST, "/keys/upload", Some(&upload)).await?;

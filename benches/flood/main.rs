@@ -7,10 +7,6 @@
 mod attacks;
 mod client;
 mod honest;
-// With this program's own client, whose requests have an address.
-#[path = "../src/keys.rs"]
-#[allow(unreachable_pub, dead_code, reason = "public in the library, and more than is needed here")]
-mod keys;
 mod memory;
 mod table;
 mod tally;

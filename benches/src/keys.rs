@@ -22,7 +22,13 @@ impl Device {
     /// New keys for a client.
     #[must_use]
     pub fn new(client: &Client) -> Self {
-        Self { account: Account::new(), user_id: client.user_id.clone(), device_id: client.device_id.clone() }
+        Self::of(&client.user_id, &client.device_id)
+    }
+
+    /// New keys for the device with these ids.
+    #[must_use]
+    pub fn of(user_id: &str, device_id: &str) -> Self {
+        Self { account: Account::new(), user_id: user_id.to_owned(), device_id: device_id.to_owned() }
     }
 
     /// The object `device_keys`.

@@ -11,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use olmstead_benches::keys::Device;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::{client::Client, keys::Device, tally::Tally};
+use crate::{client::Client, tally::Tally};
 
 /// What is sent without end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl World {
         for n in 0..GANG {
             gang.push(nobody.register(&format!("gang{n}")).await?);
         }
-        let mut device = Device::new(&victim);
+        let mut device = Device::of(&victim.user_id, &victim.device_id);
         let upload = json!({"device_keys": device.signed(), "fallback_keys": device.fallback_key(),
             "one_time_keys": device.one_time_keys(usize::try_from(STOCK).unwrap_or(0))});
         victim.done(Method::POST, "/keys/upload", Some(&upload)).await?;
