@@ -1,15 +1,15 @@
 //! `soak`: a steady load for hours, and whether the server grows.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use olmstead_postgres_cluster::{Cluster, Options};
 
 use crate::Failure;
 use crate::args::{Args, split_option};
-use crate::engines::{Engine, FEATURES};
+use crate::engines::Engine;
 use crate::env::target_dir;
-use crate::process::{UNIFY, build_release, cargo, check, command, describe, olmstead_binary, release_binary};
+use crate::process::{build_beside_olmstead, check, command};
 use crate::server::{Data, Scratch, Server};
 use crate::setup::{self, Needs};
 
@@ -46,28 +46,18 @@ impl Plan {
         if !plan.hours.parse::<f64>().is_ok_and(|hours| hours > 0.0) {
             return Err("say how long: `cargo xtask soak --hours 0.5`".to_owned());
         }
-        if plan.engines.is_empty() {
-            plan.engines = Engine::ALL.to_vec();
-        }
+        plan.engines = Engine::or_all(plan.engines);
         Ok(plan)
     }
 
     /// All engines, one after another, also when one grows.
     fn run(&self) -> Result<(), Failure> {
-        let mut build = if self.release {
-            build_release(&["olmstead", PROGRAM])?
-        } else {
-            let mut build = cargo(["build", "--workspace", "--bin", "olmstead", "--bin", PROGRAM])?;
-            build.args(UNIFY).args(FEATURES);
-            build
-        };
-        println!("$ {}", describe(&build));
-        check(&mut build)?;
+        let built = build_beside_olmstead(PROGRAM, self.release)?;
         let out = target_dir().join("soak");
         fs::create_dir_all(&out).map_err(|e| format!("cannot make {}: {e}", out.display()))?;
         let mut failed = Vec::new();
         for engine in &self.engines {
-            if let Err(failure) = self.run_engine(*engine, &out) {
+            if let Err(failure) = self.run_engine(*engine, &built, &out) {
                 println!("{failure}");
                 failed.push(engine.name());
             }
@@ -76,15 +66,10 @@ impl Plan {
         if failed.is_empty() { Ok(()) } else { Err(format!("the soak failed on {}", failed.join(", "))) }
     }
 
-    fn run_engine(&self, engine: Engine, out: &Path) -> Result<(), Failure> {
+    fn run_engine(&self, engine: Engine, built: &[PathBuf; 2], out: &Path) -> Result<(), Failure> {
         let scratch = Scratch::new(&format!("soak-{}", engine.name()))?;
         // The next build puts others there.
         let programs = [scratch.path().join("olmstead"), scratch.path().join(PROGRAM)];
-        let built = if self.release {
-            [release_binary("olmstead"), release_binary(PROGRAM)]
-        } else {
-            [olmstead_binary(false), target_dir().join("debug").join(PROGRAM)]
-        };
         for (from, to) in built.iter().zip(&programs) {
             fs::copy(from, to).map_err(|e| format!("cannot copy {}: {e}", from.display()))?;
         }

@@ -1,11 +1,12 @@
 //! `drill flood`: attacks on a server with its limits, and what becomes of it and of honest clients; see `benches/flood`.
 
+use std::path::PathBuf;
+
 use crate::Failure;
 use crate::args::{Args, split_option};
-use crate::engines::{Engine, FEATURES};
-use crate::env::target_dir;
+use crate::engines::Engine;
 use crate::postgres::test_cluster;
-use crate::process::{UNIFY, build_release, cargo, check, command, describe, olmstead_binary, release_binary};
+use crate::process::{build_beside_olmstead, check, command};
 use crate::server::{Data, Scratch, Server};
 use crate::setup::{self, Needs};
 
@@ -36,37 +37,18 @@ impl Plan {
                 _ => return Err(format!("`{arg}` is not for `drill flood`; see `cargo xtask help`")),
             }
         }
-        if plan.engines.is_empty() {
-            plan.engines = Engine::ALL.to_vec();
-        }
+        plan.engines = Engine::or_all(plan.engines);
         Ok(plan)
     }
 
-    fn build(&self) -> Result<(), Failure> {
-        let mut build = if self.release {
-            build_release(&["olmstead", PROGRAM])?
-        } else {
-            let mut build = cargo(["build", "--workspace", "--bin", "olmstead", "--bin", PROGRAM])?;
-            build.args(UNIFY).args(FEATURES);
-            build
-        };
-        println!("$ {}", describe(&build));
-        check(&mut build)
-    }
-
-    fn attack(&self, engine: Engine) -> Result<(), Failure> {
-        let (server, flood) = if self.release {
-            (olmstead_binary(true), release_binary(PROGRAM))
-        } else {
-            (olmstead_binary(false), target_dir().join("debug").join(PROGRAM))
-        };
+    fn attack(&self, engine: Engine, [server, flood]: &[PathBuf; 2]) -> Result<(), Failure> {
         let scratch = Scratch::new(&format!("flood-{}", engine.name()))?;
         let cluster = (engine == Engine::Postgres).then(test_cluster).transpose()?;
         let data = match &cluster {
             Some((_, url)) => Data::database(url)?,
             None => Data::Directory,
         };
-        let running = Server::start_with(&server, &data, &scratch, &[])?;
+        let running = Server::start_with(server, &data, &scratch, &[])?;
         let build = if self.release { "release" } else { "debug" };
         println!("Floods on {}, {build} build", engine.name());
         let mut command = command(flood);
@@ -87,10 +69,10 @@ impl Plan {
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
     setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false))?;
-    plan.build()?;
+    let built = build_beside_olmstead(PROGRAM, plan.release)?;
     let mut failed = Vec::new();
     for engine in &plan.engines {
-        if let Err(failure) = plan.attack(*engine) {
+        if let Err(failure) = plan.attack(*engine, &built) {
             println!("{failure}");
             failed.push(engine.name());
         }
