@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use olmstead_benches::random::Random;
 use olmstead_domain::{
     json::RawJson,
     rooms::{
@@ -18,7 +19,7 @@ use olmstead_storage::{
 };
 use ruma::{OwnedRoomId, OwnedUserId, RoomVersionId, ServerName, UserId};
 
-use crate::world::{Random, SERVER};
+use crate::world::SERVER;
 
 /// So many events go into one append.
 const APPEND: usize = 500;

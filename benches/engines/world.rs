@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use olmstead_benches::{
     cpu::Processes,
+    random::Random,
     run::{Meter, prepare_at_once},
 };
 use olmstead_domain::json::RawJson;
@@ -34,24 +35,6 @@ const AT_ONCE: usize = 64;
 /// Members of every other room.
 const FEW_MEMBERS: usize = 10;
 
-/// Numbers that follow from a seed (SplitMix64).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A byte below `end`.
-    pub(crate) fn byte(&mut self, end: u8) -> u8 {
-        u8::try_from(self.number() % u64::from(end)).unwrap_or_default()
-    }
-}
-
 /// What is measured, and on what.
 pub(crate) struct World {
     pub(crate) storage: SharedStorage,
@@ -81,11 +64,11 @@ impl World {
         prepare_at_once(AT_ONCE, &users, |user| stock(&storage, &names, user, KEYS)).await;
         let busy = device(&storage, &names).await;
         let ids: Vec<OwnedUserId> = users.iter().map(|user| user.user_id.clone()).collect();
-        let mut random = Random(options.seed.wrapping_add(u64::try_from(number).unwrap_or_default() << 32));
+        let mut random = Random::new(options.seed.wrapping_add(u64::try_from(number).unwrap_or_default() << 32));
         let writer = Writer::new();
         // Each with a sequence of its own, so that what is random does not depend on which is made first.
         let rooms: Vec<(&[OwnedUserId], Random)> =
-            ids.chunks(FEW_MEMBERS).map(|members| (members, Random(random.number()))).collect();
+            ids.chunks(FEW_MEMBERS).map(|members| (members, Random::new(random.number()))).collect();
         let mut rooms = prepare_at_once(AT_ONCE, rooms, |(members, mut random)| {
             let all = [members, std::slice::from_ref(&busy.user_id)].concat();
             let (writer, storage) = (&writer, &storage);
@@ -177,6 +160,7 @@ fn session(device: &str, number: u64) -> NewSession {
         access_expires_at: None,
         refresh: None,
         now: 0,
+        most_devices: usize::MAX,
     }
 }
 

@@ -130,13 +130,8 @@ impl Crew {
         let answer = members[0].post("/createRoom", &body).await;
         let room = answer["room_id"].as_str().unwrap_or_else(|| panic!("no room: {answer}")).to_owned();
         let path = format!("/rooms/{}/join", segment(&room));
-        prepare(members[1..].iter(), |member| member.post_empty(&path)).await;
+        let nothing = json!({});
+        prepare(members[1..].iter(), |member| member.post(&path, &nothing)).await;
         room
-    }
-}
-
-impl Client {
-    async fn post_empty(&self, path: &str) {
-        self.post(path, &json!({})).await;
     }
 }

@@ -8,16 +8,14 @@
 // A run that cannot go on ends, with what it saw.
 #![allow(clippy::panic)]
 
-mod client;
 mod crew;
-mod keys;
 mod work;
 
 use std::{panic::AssertUnwindSafe, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use futures_util::FutureExt as _;
-use olmstead_benches::{progress::Progress, report::Report};
+use olmstead_benches::{client, keys, progress::Progress, report::Report};
 
 use crate::{
     crew::Crew,

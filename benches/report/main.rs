@@ -1,6 +1,5 @@
 //! Runs side by side: a table for the terminal, a page for the browser.
 
-mod chart;
 mod floor;
 mod goals;
 mod page;
@@ -10,6 +9,7 @@ mod table;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
+use olmstead_benches::chart;
 
 use crate::runs::Run;
 

@@ -21,10 +21,6 @@ td.work small { display: block; line-height: 1.25; } .dense { font-size: .87rem;
 th.first { white-space: nowrap; }
 .first { border-left: 1px solid #ccc; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(21rem, 1fr)); gap: 1rem; }
-figure { margin: 0; border: 1px solid #ddd; border-radius: 6px; padding: .6rem; }
-figcaption { font-weight: 600; line-height: 1.3; } figcaption small { display: block; }
-svg { width: 100%; height: auto; } svg text { font: 10px system-ui, sans-serif; fill: #555; }
-.grid { stroke: #e4e4e4; } .key { display: inline-block; width: .9em; height: .9em; margin: 0 .3em 0 1em; }
 .met { color: #06702d; } .missed { color: #b00; font-weight: 600; } .bad { color: #b00; font-weight: 600; }
 ";
 
@@ -33,7 +29,8 @@ pub(crate) fn write(runs: &[Run], groups: &[Group], changes: &[Change]) -> Strin
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>Olmstead: measurements</title>\
-         <style>{STYLE}</style><h1>Olmstead: measurements</h1>"
+         <style>{STYLE}{}</style><h1>Olmstead: measurements</h1>",
+        chart::STYLE
     );
     page.push_str(&origin(runs));
     for run in runs {

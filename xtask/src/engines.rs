@@ -32,4 +32,12 @@ impl Engine {
             format!("there is no engine `{name}`; there are {known}")
         })
     }
+
+    /// Those that were named; all, if none was.
+    pub(crate) fn or_all(mut named: Vec<Self>) -> Vec<Self> {
+        if named.is_empty() {
+            named = Self::ALL.to_vec();
+        }
+        named
+    }
 }

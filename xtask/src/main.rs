@@ -18,6 +18,7 @@ mod requirements;
 mod serve;
 mod server;
 mod setup;
+mod soak;
 mod steps;
 mod suite;
 mod test;
@@ -57,12 +58,18 @@ cargo xtask <command>
   drill crash [--kills N] [--engine NAME] [--seconds-per-life S] [--seed N] [--break no-sync|early-answer]
                               a server under load is killed 200 times, and a ledger says what it lost;
                               --break breaks it on purpose: then the drill must fail
+  drill flood [--engine NAME] [--release] [--seconds N] [--only ATTACK]
+                              floods a server with its limits, one attack after another; fails if its memory, or
+                              the time of an honest client's requests, is over a bound
   drill restore [--engine NAME] [--users N]
                               real clients live through a restore of the store; fails if they cannot decrypt
   fuzz [TARGET] [--minutes N] [--coverage]
                               mutations of the inputs in fuzz/corpus, for so long on each target or the named one;
                               --coverage: with libFuzzer, which follows what code they reach
   loom                        every order of threads, for the positions of the stream and for wake-ups
+  soak --hours H [--engine NAME] [--release] [--people N] [--rate N] [--every SECONDS] [--tolerance SHARE]
+                              a steady load for so long on each engine; fails if memory, files or rows grow;
+                              writes figures and a page with plots
   cargo ARGS                  cargo itself, building where all of the above build
   help                        this text
 
@@ -99,6 +106,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         Some("drill") => drill::run(args),
         Some("fuzz") => fuzz::run(args),
         Some("loom") => loom::run(),
+        Some("soak") => soak::run(args),
         Some("cargo") => {
             let mut cargo = process::cargo([])?;
             process::check(cargo.args(args.rest()).stdin(std::process::Stdio::inherit()))
@@ -109,7 +117,7 @@ fn run(mut args: Args) -> Result<(), Failure> {
         }
         Some(other) => Err(format!(
             "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
-             loom, cargo and help"
+             loom, soak, cargo and help"
         )),
     }
 }

@@ -72,6 +72,23 @@ pub(crate) fn build_release(binaries: &[&str]) -> Result<Command, Failure> {
     Ok(cargo)
 }
 
+/// Builds the `olmstead` binary and a program that works on it, as they are used or as the tests build them; where the two are.
+///
+/// # Errors
+/// If something does not build.
+pub(crate) fn build_beside_olmstead(program: &str, release: bool) -> Result<[std::path::PathBuf; 2], Failure> {
+    let mut build = if release {
+        build_release(&["olmstead", program])?
+    } else {
+        let mut build = cargo(["build", "--workspace", "--bin", "olmstead", "--bin", program])?;
+        build.args(UNIFY).args(FEATURES);
+        build
+    };
+    println!("$ {}", describe(&build));
+    check(&mut build)?;
+    Ok([olmstead_binary(release), olmstead_binary(release).with_file_name(program)])
+}
+
 /// Where [`build_release`] puts a binary.
 pub(crate) fn release_binary(name: &str) -> std::path::PathBuf {
     target_dir().join("release").join(name)

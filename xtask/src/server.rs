@@ -44,11 +44,24 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it is healthy.
+    /// Starts it without limits and waits until it is healthy.
     ///
     /// # Errors
     /// If it does not start in time.
     pub(crate) fn start(binary: &Path, data: &Data, scratch: &Scratch) -> Result<Self, Failure> {
+        Self::start_with(binary, data, scratch, &[("OLMSTEAD_LIMITS__ENABLED", "false")])
+    }
+
+    /// [`Server::start`] with these settings besides what it takes to run, and with all limits unless they say otherwise.
+    ///
+    /// # Errors
+    /// If it does not start in time.
+    pub(crate) fn start_with(
+        binary: &Path,
+        data: &Data,
+        scratch: &Scratch,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, Failure> {
         let address = free_address()?;
         let log = scratch.log();
         let output = File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
@@ -74,7 +87,7 @@ impl Server {
             .env("OLMSTEAD_LISTEN", format!("[\"{address}\"]"))
             .env("OLMSTEAD_PUBLIC_BASE_URL", format!("http://{address}"))
             .env("OLMSTEAD_REGISTRATION__MODE", "open")
-            .env("OLMSTEAD_LIMITS__ENABLED", "false")
+            .envs(settings.iter().copied())
             .stdout(output)
             .stderr(errors);
         let mut running = Running::start(&mut server)?;

@@ -96,7 +96,7 @@ async fn create(command: &mut Command, account: &Account, session: Option<&NewSe
     }
     if let Some(session) = session {
         let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, session).await? else {
-            return Err(StorageError::damaged("a user without an account has cross-signing keys").into());
+            return Err(StorageError::damaged("a user without an account has cross-signing keys or devices").into());
         };
     }
     Ok(true)

@@ -56,6 +56,16 @@ pub(crate) async fn is_cross_signing_key(sql: &mut PgConnection, user_id: &UserI
         .await?)
 }
 
+/// Whether the user has so many devices, dehydrated ones aside.
+async fn has_devices(sql: &mut PgConnection, user_id: &UserId, many: usize) -> Done<bool> {
+    let Ok(many) = i64::try_from(many) else { return Ok(false) };
+    Ok(sqlx::query_scalar("SELECT count(*) >= $2 FROM device WHERE user_id = $1 AND dehydrated_data IS NULL")
+        .bind(user_id.as_str())
+        .bind(many)
+        .fetch_one(sql)
+        .await?)
+}
+
 /// Begins a session of a user whose account is known to be there, under the lock of the user.
 pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, session: &NewSession) -> Done<LoginOutcome> {
     let device_id = &session.device_id;
@@ -70,13 +80,10 @@ pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, sessi
     .bind(stored(device_id.as_str()))
     .fetch_optional(command.sql())
     .await?;
-    let known = match known {
-        Some(row) if row.flag("dehydrated")? => {
-            device_lists::delete(command, user_id, Taken::Dehydrated).await?;
-            None
-        }
-        Some(row) => Some(row.count("generation")?),
-        None => None,
+    let (known, dehydrated) = match known {
+        Some(row) if row.flag("dehydrated")? => (None, true),
+        Some(row) => (Some(row.count("generation")?), false),
+        None => (None, false),
     };
     let device = match known {
         Some(generation) => {
@@ -85,6 +92,12 @@ pub(crate) async fn begin_session(command: &mut Command, user_id: &UserId, sessi
             device
         }
         None => {
+            if has_devices(command.sql(), user_id, session.most_devices).await? {
+                return Ok(LoginOutcome::TooManyDevices);
+            }
+            if dehydrated {
+                device_lists::delete(command, user_id, Taken::Dehydrated).await?;
+            }
             let name = session.initial_display_name.as_deref();
             create_device(command.sql(), user_id, device_id, name, session.now, None).await?
         }

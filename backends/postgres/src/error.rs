@@ -1,6 +1,6 @@
 //! What can go wrong, and what is done about it.
 
-use olmstead_storage::StorageError;
+use olmstead_storage::{StorageError, with_causes};
 use sqlx::Error as SqlError;
 
 /// Why a store cannot be opened, in words for the operator.
@@ -37,11 +37,29 @@ pub enum OpenError {
         /// The schema this version knows.
         known: i32,
     },
+    /// It is a standby, or was told to take no writes.
+    #[error("PostgreSQL takes no writes ({why}): `storage.url` has to name the primary")]
+    TakesNoWrites {
+        /// Why.
+        why: &'static str,
+    },
+    /// There is no store in the database, and none is to be made.
+    #[error("the database has no tables of a store, and `storage.create` is false: is it the right database?")]
+    Missing,
+    /// Something of the schema is not as it was made.
+    #[error(
+        "the database is damaged or was altered: {what}; undo what was altered, or restore a backup with \
+         `olmstead restore`"
+    )]
+    Altered {
+        /// What is missing, and how it should be.
+        what: String,
+    },
     /// The schema could not be made or read.
     #[error("the schema of the database could not be brought up to date: {0}")]
     Schema(#[source] SqlError),
     /// Something else failed.
-    #[error(transparent)]
+    #[error("{}", with_causes(.0))]
     Storage(#[from] StorageError),
 }
 
@@ -93,6 +111,13 @@ impl From<SqlError> for Failure {
                 Some(code) if code.starts_with("22") || code.starts_with("54") => {
                     Self::Final(StorageError::refused("PostgreSQL cannot hold this", error))
                 }
+                // undefined_table, undefined_column, undefined_function; data_corrupted, index_corrupted
+                Some("42P01" | "42703" | "42883") => {
+                    Self::Final(StorageError::corrupt("something of the database's schema is missing", error))
+                }
+                Some("XX001" | "XX002") => Self::Final(StorageError::corrupt("PostgreSQL found damaged data", error)),
+                // disk_full
+                Some("53100") => Self::Final(StorageError::unavailable("the disk of PostgreSQL is full", error)),
                 _ => Self::Final(StorageError::unavailable("PostgreSQL refused a statement", error)),
             },
             SqlError::Io(_) | SqlError::Tls(_) | SqlError::Protocol(_) | SqlError::WorkerCrashed => Self::Lost(error),
@@ -113,7 +138,15 @@ impl From<Failure> for StorageError {
                 tracing::warn!(%error, "a command stood in the way of others too often");
                 Self::Conflict
             }
-            Failure::Lost(error) => Self::unavailable("the connection to PostgreSQL was lost", error),
+            Failure::Lost(error) => {
+                let code = error.as_database_error().and_then(|error| error.code());
+                let what = match code.as_deref() {
+                    Some("25006") => "PostgreSQL takes no writes: it is a standby, or was told so",
+                    Some("53300") => "PostgreSQL has no connection left",
+                    _ => "the connection to PostgreSQL was lost",
+                };
+                Self::unavailable(what, error)
+            }
             Failure::NotRunning => {
                 Self::Unavailable { message: "PostgreSQL recovered from a crash".to_owned(), source: None }
             }

@@ -30,6 +30,7 @@ mod faults;
 pub mod fuzzing;
 mod inspection;
 mod keys;
+mod layout;
 mod locks;
 mod maintenance;
 mod media;

@@ -3,7 +3,7 @@
 use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
-    Row as _,
+    Connection as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgPool, PgPoolOptions},
 };
 
@@ -29,6 +29,8 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long a statement may take, the wait for locks included.
     pub statement_timeout: Duration,
+    /// Whether the tables are made in a database without any.
+    pub create: bool,
     /// What the crash drill wants to be otherwise.
     #[cfg(feature = "drill-faults")]
     pub faults: crate::Faults,
@@ -40,6 +42,7 @@ impl Default for Options {
             max_connections: 16,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(30),
+            create: true,
             #[cfg(feature = "drill-faults")]
             faults: crate::Faults::default(),
         }
@@ -72,10 +75,17 @@ impl PostgresStore {
                 })
             })
             .connect_with(connect.clone())
-            .await
-            .map_err(OpenError::Connect)?;
+            .await;
+        let pool = match pool {
+            // The pool tried again until then, and does not say what stood in its way.
+            Err(sqlx::Error::PoolTimedOut) => {
+                let last = PgConnection::connect_with(&connect).await;
+                return Err(OpenError::Connect(last.err().unwrap_or(sqlx::Error::PoolTimedOut)));
+            }
+            pool => pool.map_err(OpenError::Connect)?,
+        };
         check_server(&pool).await?;
-        schema::bring_up_to_date(&pool).await?;
+        schema::bring_up_to_date(&pool, options.create).await?;
         let connections = Connections::new(pool);
         epoch::begin(&connections).await?;
         let stream = Stream::start(&connections, connect).await?;
@@ -110,7 +120,8 @@ fn settings(options: &Options) -> Vec<(&'static str, String)> {
 async fn check_server(pool: &PgPool) -> Result<(), OpenError> {
     let row = sqlx::query(
         "SELECT current_setting('server_version_num')::int AS number, current_setting('server_version') AS name,
-             current_setting('server_encoding') AS encoding",
+             current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby,
+             current_setting('transaction_read_only') = 'on' AS read_only",
     )
     .fetch_one(pool)
     .await
@@ -118,6 +129,12 @@ async fn check_server(pool: &PgPool) -> Result<(), OpenError> {
     let number: i32 = row.try_get("number").map_err(OpenError::Connect)?;
     if number < OLDEST_SERVER {
         return Err(OpenError::TooOld { found: row.try_get("name").map_err(OpenError::Connect)? });
+    }
+    if row.try_get("standby").map_err(OpenError::Connect)? {
+        return Err(OpenError::TakesNoWrites { why: "it is a standby, or recovers" });
+    }
+    if row.try_get("read_only").map_err(OpenError::Connect)? {
+        return Err(OpenError::TakesNoWrites { why: "default_transaction_read_only is on" });
     }
     let encoding: String = row.try_get("encoding").map_err(OpenError::Connect)?;
     if encoding == "UTF8" { Ok(()) } else { Err(OpenError::Encoding { found: encoding }) }

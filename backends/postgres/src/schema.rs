@@ -7,7 +7,7 @@
 
 use sqlx::{PgConnection, Row as _, postgres::PgPool};
 
-use crate::{OpenError, epoch, locks::Locks};
+use crate::{OpenError, epoch, layout, locks::Locks};
 
 /// A step of the schema.
 struct Migration {
@@ -32,18 +32,29 @@ const KNOWN: i32 = 2;
 pub(crate) const NEWEST: i32 = KNOWN + 1;
 
 /// Makes the schema or brings it up to date, and checks that this version may run on it.
-pub(crate) async fn bring_up_to_date(pool: &PgPool) -> Result<(), OpenError> {
+/// With `create` false, an empty database stays so.
+pub(crate) async fn bring_up_to_date(pool: &PgPool, create: bool) -> Result<(), OpenError> {
     let mut transaction = pool.begin_with(Locks::new().name("schema", "").begin()).await.map_err(OpenError::Connect)?;
-    let found = found(&mut transaction).await.map_err(OpenError::Schema)?;
+    let found = found(&mut transaction).await.map_err(|error| match error {
+        sqlx::Error::RowNotFound => OpenError::Altered { what: "there is no row in the table store".to_owned() },
+        other => OpenError::Schema(other),
+    })?;
     if let Some((version, oldest)) = found
         && !may_run(version, oldest)
     {
         return Err(OpenError::Newer { found: version, oldest, known: KNOWN });
     }
+    if found.is_none() && !create {
+        return Err(OpenError::Missing);
+    }
     let from = found.map_or(0, |(version, _)| version);
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > from) {
         apply(&mut transaction, migration).await.map_err(OpenError::Schema)?;
         tracing::info!(schema = migration.version, "the database has a new schema");
+    }
+    // A newer schema has more, and may have less of what this version's nodes do without.
+    if from <= KNOWN {
+        layout::check(&mut transaction).await?;
     }
     transaction.commit().await.map_err(OpenError::Schema)
 }

@@ -57,7 +57,7 @@ impl Accounts for RocksStore {
             }
             if let Some(session) = &session {
                 let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, session)? else {
-                    return Err(StorageError::damaged("a user without an account has cross-signing keys"));
+                    return Err(StorageError::damaged("a user without an account has cross-signing keys or devices"));
                 };
             }
             Ok(true)

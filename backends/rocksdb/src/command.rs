@@ -226,10 +226,7 @@ impl<'a> Command<'a> {
 
     fn write(&mut self) -> Result<bool> {
         let batch = std::mem::take(&mut self.batch);
-        self.inner.engine().write(batch, self.view.is_short()).inspect_err(|error| {
-            tracing::error!(%error, "a write failed; no further commands are taken");
-            self.inner.wal().fail();
-        })
+        self.inner.engine().write(batch, self.view.is_short()).inspect_err(|error| self.inner.wal().fail(error))
     }
 }
 

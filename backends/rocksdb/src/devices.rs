@@ -65,12 +65,9 @@ pub(crate) fn begin_session(command: &mut Command<'_>, user_id: &UserId, session
     if is_cross_signing_key(command, user_id, device_id)? {
         return Ok(LoginOutcome::IdIsCrossSigningKey);
     }
-    let known = match rows::device(command, user_id, device_id)? {
-        Some(row) if row.dehydrated => {
-            rows::delete_devices(command, user_id, &[(device_id.clone(), row)])?;
-            None
-        }
-        known => known,
+    let (known, dehydrated) = match rows::device(command, user_id, device_id)? {
+        Some(row) if row.dehydrated => (None, Some(row)),
+        known => (known, None),
     };
     let existing = known.is_some();
     let device = match known {
@@ -81,6 +78,13 @@ pub(crate) fn begin_session(command: &mut Command<'_>, user_id: &UserId, session
             device
         }
         None => {
+            let others = rows::devices(command, user_id)?.into_iter().filter(|(_, row)| !row.dehydrated).count();
+            if others >= session.most_devices {
+                return Ok(LoginOutcome::TooManyDevices);
+            }
+            if let Some(row) = dehydrated {
+                rows::delete_devices(command, user_id, &[(device_id.clone(), row)])?;
+            }
             let name = session.initial_display_name.clone();
             create_device(command, user_id, device_id, name, session.now, false)?
         }

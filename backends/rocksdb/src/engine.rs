@@ -2,20 +2,21 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    sync::OnceLock,
+    path::Path,
+    sync::{Arc, OnceLock},
 };
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{Result, StorageError};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, ErrorKind, ReadOptions,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, ErrorKind,
+    ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::{
-    OpenError,
+    Disk, OpenError, RealDisk, damage,
     keys::{Family, Key},
+    log_marks::Marks,
     newest::Newest,
 };
 
@@ -28,6 +29,13 @@ pub struct Options {
     pub write_buffer_bytes: usize,
     /// Files kept open at most.
     pub max_open_files: i32,
+    /// Whether a store is made where there is none.
+    pub create: bool,
+    /// Bytes of the disk that are kept free: with less, commands are refused. Of a small disk a sixteenth, if that is
+    /// less.
+    pub least_free_bytes: u64,
+    /// The disk, which is the real one but in tests.
+    pub disk: Arc<dyn Disk>,
     /// Whether the log is on disk before a command succeeds. Only a test that proves the need for it turns it off: then
     /// a crash loses commands that were answered.
     pub wal_sync: bool,
@@ -45,6 +53,9 @@ impl Default for Options {
             block_cache_bytes: 32 << 20,
             write_buffer_bytes: 32 << 20,
             max_open_files: 512,
+            create: true,
+            least_free_bytes: 256 << 20,
+            disk: Arc::new(RealDisk),
             wal_sync: true,
             tell_copies: true,
             #[cfg(feature = "drill-faults")]
@@ -61,6 +72,8 @@ pub(crate) struct Engine {
     db: DB,
     /// Set when the store knows where its positions go on.
     newest: OnceLock<Newest>,
+    marks: Marks,
+    disk: Arc<dyn Disk>,
     #[cfg(feature = "drill-faults")]
     faults: crate::Faults,
 }
@@ -68,26 +81,43 @@ pub(crate) struct Engine {
 impl Engine {
     /// Opens or makes the database in a directory.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
+        let unusable = |source| OpenError::Directory { path: path.to_owned(), source };
+        fs::create_dir_all(path).map_err(unusable)?;
+        let is_there = damage::is_store(path)?;
+        if !is_there && !options.create {
+            return Err(OpenError::Missing { path: path.to_owned() });
+        }
+        let marks = Marks::open(path).map_err(unusable)?;
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let shared = database_options(options);
         // A newer version may have more families. They must be named to open the database and read its format.
         let mut names: Vec<String> = Family::ALL.iter().map(|family| family.name().to_owned()).collect();
-        if path.join("CURRENT").exists() {
-            let found = DB::list_cf(&shared, path).map_err(|source| open_error(path, source))?;
+        if is_there {
+            let found = DB::list_cf(&shared, path).map_err(|source| damage::refused(path, source))?;
             names.extend(found.into_iter().filter(|name| Family::ALL.iter().all(|family| family.name() != name)));
         }
-        let families = names.into_iter().map(|name| {
-            let mut options = family_options(options, &cache);
-            if name == Family::Media.name() {
-                keep_values_apart(&mut options);
-            }
-            ColumnFamilyDescriptor::new(name, options)
-        });
-        let db = DB::open_cf_descriptors(&shared, path, families).map_err(|source| open_error(path, source))?;
+        let families = || -> Vec<ColumnFamilyDescriptor> {
+            let descriptor = |name: &String| {
+                let mut options = family_options(options, &cache);
+                if name == Family::Media.name() {
+                    keep_values_apart(&mut options);
+                }
+                ColumnFamilyDescriptor::new(name, options)
+            };
+            names.iter().map(descriptor).collect()
+        };
+        if is_there {
+            damage::refuse_gap(path, &marks, &shared, families)?;
+        }
+        let db = DB::open_cf_descriptors(&shared, path, families()).map_err(|error| damage::refused(path, error))?;
+        if !is_there {
+            tracing::info!(directory = %path.display(), "a new store was made");
+        }
         Ok(Self {
             db,
             newest: OnceLock::new(),
+            marks,
+            disk: Arc::clone(&options.disk),
             #[cfg(feature = "drill-faults")]
             faults: options.faults.clone(),
         })
@@ -130,7 +160,21 @@ impl Engine {
         }
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(storage_error)
+        self.db.write_opt(batch, &options).map_err(storage_error)?;
+        self.disk.synced().map_err(not_synced)
+    }
+
+    /// The sequence number of the last write.
+    pub(crate) fn written(&self) -> u64 {
+        self.db.latest_sequence_number()
+    }
+
+    /// Tells the log that all writes up to this sequence number are on disk; it is, with what is written next.
+    pub(crate) fn mark_synced(&self, sequence: u64) -> Result<()> {
+        let mut batch = WriteBatch::default();
+        batch.put_log_data(self.marks.mark(sequence));
+        // Where it would have to wait, the next mark says the same.
+        self.write(batch, true).map(drop)
     }
 
     /// Brings everything written so far to disk.
@@ -139,7 +183,8 @@ impl Engine {
         let result = self.faults.flush_log(&self.db);
         #[cfg(not(feature = "drill-faults"))]
         let result = self.db.flush_wal(true);
-        result.map_err(storage_error)
+        result.map_err(storage_error)?;
+        self.disk.synced().map_err(not_synced)
     }
 
     /// The drill's fault of the same name.
@@ -179,15 +224,8 @@ pub(crate) fn storage_error(error: rocksdb::Error) -> StorageError {
     }
 }
 
-fn open_error(path: &Path, source: rocksdb::Error) -> OpenError {
-    let path = PathBuf::from(path);
-    // RocksDB has no kind of its own for this. Its lock file is always named LOCK.
-    let text = source.to_string();
-    if source.kind() == ErrorKind::IOError && (text.contains("lock file") || text.contains("lock hold")) {
-        OpenError::InUse { path }
-    } else {
-        OpenError::Engine { path, source }
-    }
+fn not_synced(error: std::io::Error) -> StorageError {
+    StorageError::unavailable("the log could not be brought to disk", error)
 }
 
 fn database_options(options: &Options) -> rocksdb::Options {
@@ -197,6 +235,10 @@ fn database_options(options: &Options) -> rocksdb::Options {
     // The log's buffer is written out by the thread that syncs it, once for all commands that wait.
     db.set_manual_wal_flush(true);
     db.set_db_write_buffer_size(options.write_buffer_bytes);
+    // What was not synced when the power was lost is dropped. That nothing else is missing was seen to (`damage.rs`).
+    db.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    db.set_track_and_verify_wals_in_manifest(true);
+    db.set_paranoid_checks(true);
     // Bounds what a start after a crash has to replay.
     db.set_max_total_wal_size(4 * options.write_buffer_bytes as u64);
     db.set_max_open_files(options.max_open_files);

@@ -34,11 +34,28 @@ pub enum OpenError {
         known: u64,
     },
     /// Its own record of itself does not read back.
-    #[error("the database in {path} is damaged or not a database of this server: {what}")]
+    #[error(
+        "the database in {path} is damaged or not a database of this server: {what}; put back what is missing or was \
+         changed, or restore a backup with `olmstead restore`"
+    )]
     Damaged {
         /// The directory.
         path: PathBuf,
         /// What is wrong.
+        what: String,
+    },
+    /// There is none, and none is to be made.
+    #[error("there is no database in {path}, and `storage.create` is false: is the disk mounted?")]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It cannot be written, as when the disk is full.
+    #[error("the database in {path} cannot be written: {what}")]
+    Failed {
+        /// The directory.
+        path: PathBuf,
+        /// What failed.
         what: String,
     },
     /// RocksDB refuses.

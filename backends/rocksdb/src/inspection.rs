@@ -45,12 +45,13 @@ fn health(reads: &impl Reads, user_id: &UserId, most: usize) -> Result<Vec<Devic
 #[async_trait]
 impl Inspection for RocksStore {
     async fn accounts_after(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<Account>> {
-        let span = Span::prefix(&Key::new(Table::Account));
-        let span = match after {
-            Some(after) => span.after(&account_key(after)),
-            None => span,
-        };
+        let after = after.map(account_key);
         self.read_view_of(true, move |view, _| {
+            let span = Span::prefix(&Key::new(Table::Account));
+            let span = match &after {
+                Some(after) => span.after(after),
+                None => span,
+            };
             view.scan(span)?.take(limit).map(|row| json(Table::Account, &row?.1)).collect()
         })
         .await

@@ -70,9 +70,8 @@ macro_rules! tables {
                 )
             }
 
-            /// All tables, for tests of the format.
-            #[cfg(test)]
-            const ALL: &[Self] = &[$(Self::$name,)+];
+            /// All tables.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)+];
         }
     };
 }

@@ -7,13 +7,16 @@
 mod account_data;
 mod accounts;
 mod backups;
+mod census;
 mod changes;
 mod command;
 mod cross_signing;
+mod damage;
 mod dehydrated;
 mod device_keys;
 mod devices;
 mod directory;
+mod disk;
 mod engine;
 mod ephemeral;
 mod error;
@@ -26,6 +29,8 @@ mod inspection;
 mod keys;
 mod lately;
 mod locks;
+mod log_check;
+mod log_marks;
 mod maintenance;
 mod media;
 mod newest;
@@ -45,4 +50,11 @@ mod wal;
 
 #[cfg(feature = "drill-faults")]
 pub use self::faults::Faults;
-pub use self::{engine::Options, error::OpenError, maintenance::DirectoryLock, store::RocksStore};
+pub use self::{
+    census::{Rows, census},
+    disk::{Disk, RealDisk, Space},
+    engine::Options,
+    error::OpenError,
+    maintenance::DirectoryLock,
+    store::RocksStore,
+};

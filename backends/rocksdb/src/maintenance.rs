@@ -34,6 +34,10 @@ impl Maintenance for RocksStore {
         .await?;
         self.store_facts().await.map(Some)
     }
+
+    async fn failed(&self) -> String {
+        self.wal().failed().await
+    }
 }
 
 /// Keeps everybody from opening the store in a directory, as long as it lives. It is the lock that an open store has, so

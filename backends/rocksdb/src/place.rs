@@ -56,6 +56,11 @@ pub(crate) fn note(engine: &Engine, directory: &Path, more: Option<(Key, u64)>) 
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(unwritable)
 }
 
+/// Whether a directory has the file.
+pub(crate) fn is_noted(directory: &Path) -> bool {
+    directory.join(FILE).exists()
+}
+
 fn kept(engine: &Engine) -> Result<Option<String>> {
     let marks = View::now(engine, false).get(&Command::meta(MARKS_KEY))?;
     marks.map(|marks| String::from_utf8(marks).map_err(|_| StorageError::damaged("the marks of its place"))).transpose()

@@ -7,12 +7,13 @@ use std::{
 };
 
 use olmstead_domain::position::{Epoch, Position};
-use olmstead_storage::{Result, StorageError, changes::Horizon};
+use olmstead_storage::{Result, StorageError, changes::Horizon, with_causes};
 use rocksdb::WriteBatch;
 
 use crate::{
     OpenError, Options,
     command::{Command, Wrote},
+    disk::Headroom,
     engine::Engine,
     keys::{Family, Key},
     locks::{Guard, LockTable, Locks},
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     wal: Wal,
     stream: Arc<Stream>,
     locks: LockTable,
+    headroom: Headroom,
     engine: Arc<Engine>,
 }
 
@@ -71,7 +73,7 @@ impl Inner {
         self.stream.issue(may_wait, |bound| {
             let mut batch = WriteBatch::default();
             batch.put_cf(self.engine.family(Family::Main)?, Command::meta(RESERVED_KEY), bound.0.to_be_bytes());
-            self.engine.write_durable(batch).inspect_err(|_| self.wal.fail())
+            self.engine.write_durable(batch).inspect_err(|error| self.wal.fail(error))
         })
     }
 }
@@ -88,7 +90,7 @@ impl RocksStore {
     pub fn open(path: &Path, options: Options) -> Result<Arc<Self>, OpenError> {
         let engine = Arc::new(Engine::open(path, &options)?);
         let (mut epoch, mut reserved) = begin(&engine, path)?;
-        let refused = |error: StorageError| OpenError::Damaged { path: path.to_owned(), what: error.to_string() };
+        let refused = |error: StorageError| cannot_open(path, &error);
         let is_copy = place::is_copy(&engine, path).map_err(refused)? && options.tell_copies;
         if is_copy {
             tracing::warn!(
@@ -101,7 +103,8 @@ impl RocksStore {
         let stream = Arc::new(Stream::new(epoch, reserved));
         let wal = Wal::start(Arc::clone(&engine), Arc::clone(&stream), options.wal_sync)
             .map_err(|source| OpenError::Directory { path: path.to_owned(), source })?;
-        let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), engine });
+        let headroom = Headroom::new(Arc::clone(&options.disk), path, options.least_free_bytes);
+        let inner = Arc::new(Inner { wal, stream, locks: LockTable::new(), headroom, engine });
         if is_copy {
             // Keys may have been handed out since the copy was made. The epoch comes last: until then it is a copy still, and
             // all of this is done again.
@@ -167,12 +170,16 @@ impl RocksStore {
         Ok(answer)
     }
 
-    /// Runs a command that need not be durable at once and has no position. As for the rest see [`Self::command`].
+    /// Runs a command that need not be durable at once and has no position; while the disk is full, it does nothing. As
+    /// for the rest see [`Self::command`].
     pub(crate) async fn relaxed_command(
         &self,
         locks: Locks,
         work: impl Fn(&mut Command<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Result<()> {
+        if !self.inner.headroom.is_there() {
+            return Ok(());
+        }
         let guards = self.inner.locks.take(locks).await;
         let whole = move |mut command: Command<'_>| {
             let answer = work(&mut command);
@@ -196,6 +203,7 @@ impl RocksStore {
         work: impl Fn(Command<'_>) -> Result<Option<T>> + Send + Sync + 'static,
     ) -> Result<T> {
         self.inner.wal.check()?;
+        self.inner.headroom.check()?;
         if !is_long && let Some(done) = work(Command::new(&self.inner, true))? {
             return Ok(done);
         }
@@ -287,18 +295,30 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T>
         .unwrap_or_else(|error| Err(StorageError::unavailable("a storage task did not end well", error)))
 }
 
+fn cannot_open(path: &Path, error: &StorageError) -> OpenError {
+    let (path, what) = (path.to_owned(), with_causes(error));
+    match error {
+        StorageError::Corrupt { .. } => OpenError::Damaged { path, what },
+        _ => OpenError::Failed { path, what },
+    }
+}
+
 /// Reads the store's facts about itself, or writes them into a new one: its epoch, and where positions go on.
 fn begin(engine: &Engine, path: &Path) -> Result<(Epoch, Position), OpenError> {
     let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
+    let refused = |error: StorageError| cannot_open(path, &error);
     let view = View::now(engine, false);
-    let fact = |name: &str| view.get_u64(&Command::meta(name)).map_err(|error| damaged(error.to_string()));
+    let fact = |name: &str| view.get_u64(&Command::meta(name)).map_err(refused);
     let Some(format) = fact(FORMAT_KEY)? else {
         let whole = Span::all(Family::Main);
-        let mut rows = view.scan(whole).map_err(|error| damaged(error.to_string()))?;
+        let mut rows = view.scan(whole).map_err(refused)?;
         if rows.next().is_some() {
             return Err(damaged("it has no format number".to_owned()));
         }
-        return create(engine).map_err(|error| damaged(error.to_string()));
+        if place::is_noted(path) {
+            return Err(damaged("it is empty, but was in use, as the file \"place\" says".to_owned()));
+        }
+        return create(engine).map_err(refused);
     };
     if format > FORMAT {
         return Err(OpenError::Newer { path: path.to_owned(), found: format, known: FORMAT });

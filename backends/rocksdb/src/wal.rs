@@ -5,12 +5,12 @@
 //! anew: an answer must never rest on a commit that may be lost. A command is answered when the horizon has passed its
 //! position too, so a read after the answer sees it, through whatever token.
 
-use std::{io, mem, sync::Arc, thread};
+use std::{error::Error, io, mem, sync::Arc, thread};
 
 use olmstead_domain::position::Position;
-use olmstead_storage::{Result, StorageError, changes::ChangeKey};
+use olmstead_storage::{Result, StorageError, changes::ChangeKey, with_causes};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     engine::Engine,
@@ -45,6 +45,24 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
+    /// Why nothing more can be promised, once that is so.
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Shared {
+    /// Nothing is known of what is on disk any more.
+    fn fail(&self, stream: &Stream, error: &StorageError) {
+        self.state.lock().standing = Standing::Failed;
+        stream.abandon();
+        self.failure.send_if_modified(|failure| {
+            let is_first = failure.is_none();
+            if is_first {
+                tracing::error!(error = error as &dyn Error, "a write to disk failed; no further commands are taken");
+                *failure = Some(with_causes(error));
+            }
+            is_first
+        });
+    }
 }
 
 /// The log and its thread.
@@ -58,7 +76,8 @@ impl Wal {
     /// Starts the thread. With `sync` false nothing is brought to disk, see [`crate::Options::wal_sync`].
     pub(crate) fn start(engine: Arc<Engine>, stream: Arc<Stream>, sync: bool) -> io::Result<Self> {
         let state = State { standing: Standing::Open, waiting: Vec::new(), syncing: false, stop: false };
-        let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
+        let shared =
+            Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), failure: watch::Sender::new(None) });
         let for_thread = (Arc::clone(&shared), Arc::clone(&stream));
         let thread = thread::Builder::new()
             .name("rocksdb-wal".to_owned())
@@ -92,9 +111,16 @@ impl Wal {
     }
 
     /// A write failed: it may or may not be in the log.
-    pub(crate) fn fail(&self) {
-        self.shared.state.lock().standing = Standing::Failed;
-        self.stream.abandon();
+    pub(crate) fn fail(&self, error: &StorageError) {
+        self.shared.fail(&self.stream, error);
+    }
+
+    /// Waits until a write or a sync failed, and says how.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.shared.failure.subscribe();
+        // The sender is of this value, so it is there.
+        let how = failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        how.unwrap_or_default()
     }
 
     /// Takes no further commands, and gives the wait for those that were taken.
@@ -130,6 +156,7 @@ fn refusal(message: &str) -> StorageError {
 }
 
 fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
+    let mut marked = engine.written();
     loop {
         let mut state = shared.state.lock();
         while state.waiting.is_empty() && !state.stop {
@@ -143,10 +170,8 @@ fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
         let failed_before = state.standing == Standing::Failed;
         drop(state);
 
+        let written = engine.written();
         let result = if sync && !failed_before { engine.flush_log() } else { Ok(()) };
-        if let Err(error) = &result {
-            tracing::error!(%error, "bringing the log to disk failed; no further commands are taken");
-        }
         let good = result.is_ok() && !failed_before;
         let mut waiters = Vec::with_capacity(commits.len());
         if good {
@@ -162,20 +187,24 @@ fn run(shared: &Shared, engine: &Engine, stream: &Stream, sync: bool) {
             // Their positions stay open: the horizon must not pass a commit that may come back after a restart.
             waiters.extend(commits.into_iter().map(|commit| commit.done));
         }
-        let mut state = shared.state.lock();
-        state.syncing = false;
-        if result.is_err() {
-            state.standing = Standing::Failed;
-            stream.abandon();
+        let marking = if good && sync && written > marked { engine.mark_synced(written) } else { Ok(()) };
+        marked = written;
+        shared.state.lock().syncing = false;
+        // What was synced is answered even if the mark is one write too many for the disk.
+        if let Err(error) = result.and(marking) {
+            shared.fail(stream, &error);
         }
-        drop(state);
         for waiter in waiters {
             // Nobody waits if the request was given up meanwhile.
             let _ = waiter.send(good);
         }
     }
-    // Brings what need not be durable at once to disk.
-    if sync && let Err(error) = engine.flush_log() {
+    // Brings what need not be durable at once to disk; not after a failure, when nobody knows what that would be.
+    let is_good = shared.state.lock().standing != Standing::Failed;
+    if sync
+        && is_good
+        && let Err(error) = engine.flush_log()
+    {
         tracing::error!(%error, "bringing the log to disk failed at the end");
     }
 }

@@ -55,6 +55,7 @@ fn session(device: &str, token: u8) -> NewSession {
         access_expires_at: None,
         refresh: None,
         now: 0,
+        most_devices: usize::MAX,
     }
 }
 

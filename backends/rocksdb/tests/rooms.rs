@@ -120,6 +120,7 @@ impl Fixture {
             access_expires_at: None,
             refresh: None,
             now: 0,
+            most_devices: usize::MAX,
         };
         let access = session.access;
         assert!(self.store.create_account(account, Some(session)).await.unwrap());

@@ -54,6 +54,7 @@ macro_rules! conformance_suite {
             sessions {
                 a_login_makes_a_device
                 nobody_logs_in_to_an_account_that_is_not_there
+                a_user_has_a_bounded_number_of_devices
                 a_login_to_a_known_device_keeps_it_and_ends_its_tokens
                 device_ids_are_unique_for_one_user_only
                 a_device_id_may_not_be_a_cross_signing_key

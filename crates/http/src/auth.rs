@@ -138,7 +138,11 @@ pub(crate) async fn authenticate(
         let resolved = match app.cx.storage.session(&hash).await? {
             // Who was left behind by a login or refresh of the same device may come back to it.
             None => Resolved::Unknown { soft_logout: app.cx.storage.was_replaced(&hash).await? },
-            Some(session) if session.access_expires_at.is_some_and(|end| end <= app.cx.now()) => {
+            Some(session)
+                if session
+                    .access_expires_at
+                    .is_some_and(|end| app.cx.is_over(end, app.cx.config.access_token_lifetime_ms)) =>
+            {
                 Resolved::Unknown { soft_logout: true }
             }
             Some(session) => {
@@ -169,7 +173,8 @@ const SEEN_GRAIN_MS: u64 = 5 * 60 * 1000;
 
 async fn note_seen(app: &App, session: &Session, ip: Option<IpAddr>) -> Result<(), ApiError> {
     let now = app.cx.now();
-    if session.last_seen_at.is_none_or(|seen| seen.saturating_add(SEEN_GRAIN_MS) <= now) {
+    // In both directions: the clock may have been put back.
+    if session.last_seen_at.is_none_or(|seen| seen.abs_diff(now) >= SEEN_GRAIN_MS) {
         app.cx.storage.device_seen(&session.device, now, ip.map(|ip| ip.to_string())).await?;
     }
     Ok(())

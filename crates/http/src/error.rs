@@ -69,6 +69,8 @@ pub fn status_and_code(refusal: Refusal) -> (StatusCode, &'static str) {
         Refusal::DuplicateOneTimeKey => (S::BAD_REQUEST, "M_UNKNOWN"),
         Refusal::ProfileKeyTooLarge => (S::BAD_REQUEST, "M_KEY_TOO_LARGE"),
         Refusal::UnknownPos => (S::BAD_REQUEST, "M_UNKNOWN_POS"),
+        Refusal::TooSlow => (S::REQUEST_TIMEOUT, "M_UNKNOWN"),
+        Refusal::NoRoom => (S::SERVICE_UNAVAILABLE, "M_UNKNOWN"),
         Refusal::Unknown => (S::BAD_REQUEST, "M_UNKNOWN"),
     }
 }
@@ -85,6 +87,13 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let message = self.0.to_string();
         let (status, value) = match self.0 {
+            ServiceError::Refused { refusal: Refusal::NoRoom, message } => return unavailable(&message),
+            ServiceError::Refused { refusal: Refusal::TooSlow, message } => {
+                let (status, code) = status_and_code(Refusal::TooSlow);
+                // The rest of the body is not worth waiting for.
+                let close = [(header::CONNECTION, HeaderValue::from_static("close"))];
+                return (status, close, Json(Value::from(body(code, &message)))).into_response();
+            }
             ServiceError::Refused { refusal, message } => {
                 let (status, code) = status_and_code(refusal);
                 (status, body(code, &message).into())
@@ -170,7 +179,7 @@ mod tests {
         (response.status(), response.headers().contains_key(header::RETRY_AFTER))
     }
 
-    /// GEN-22: an account has no such limit yet; this is what it would be told.
+    /// GEN-22
     #[tokio::test]
     async fn a_limit_of_an_account_says_where_to_read_about_it() {
         let (message, info_uri) = ("No more than that.".to_owned(), "https://example.org/limits".to_owned());

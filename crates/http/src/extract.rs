@@ -13,7 +13,7 @@ use olmstead_service::{Refusal, ServiceError};
 use ruma::api::{IncomingRequest, IncomingRequestExt as _, OutgoingResponse, OutgoingResponseExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::ApiError;
+use crate::{error::ApiError, limits};
 
 /// The largest body of an ordinary request, bytes. Larger ones are refused before they are read (GEN-10).
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -39,7 +39,10 @@ pub async fn read_body(body: Body, headers: &axum::http::HeaderMap, limit: usize
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
-        Err(_) => Err(ApiError::refused(Refusal::NotJson, "The body ended early.")),
+        Err(error) => {
+            Err(limits::body_error(&*error)
+                .unwrap_or_else(|| ApiError::refused(Refusal::NotJson, "The body ended early.")))
+        }
     }
 }
 

@@ -70,10 +70,22 @@ impl Database {
         self.execute(&statement, "close connections")
     }
 
+    /// Runs a statement in this database.
+    ///
+    /// # Errors
+    /// [`ClusterError::Failed`] with the server's words.
+    pub fn run(&self, statement: &str) -> Result<(), ClusterError> {
+        self.execute_in(&self.url, statement, "run a statement")
+    }
+
     fn execute(&self, statement: &str, what: &str) -> Result<(), ClusterError> {
+        self.execute_in(&self.maintenance, statement, what)
+    }
+
+    fn execute_in(&self, url: &str, statement: &str, what: &str) -> Result<(), ClusterError> {
         let path = self.binaries.path("psql");
         let mut psql = program(&path, None);
-        psql.args(["--no-psqlrc", "--no-password", "--quiet", "--dbname", &self.maintenance, "--command", statement]);
+        psql.args(["--no-psqlrc", "--no-password", "--quiet", "--dbname", url, "--command", statement]);
         let output = psql.output().map_err(|e| ClusterError::Program(path, e))?;
         if output.status.success() {
             return Ok(());

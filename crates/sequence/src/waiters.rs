@@ -5,9 +5,8 @@
 
 use std::{
     borrow::Borrow,
-    collections::HashMap,
+    collections::BTreeMap,
     future::poll_fn,
-    hash::Hash,
     task::{Context, Poll},
 };
 
@@ -41,8 +40,9 @@ impl Waiter {
     }
 }
 
-/// Waiters by user, each with its device.
-type Waiting<U, D> = HashMap<U, Vec<(D, Arc<Waiter>)>>;
+/// Waiters by user, each with its device. Ordered, so that who is woken first is no matter of chance: a simulation that is run
+/// again is the same.
+type Waiting<U, D> = BTreeMap<U, Vec<(D, Arc<Waiter>)>>;
 
 #[derive(Debug)]
 struct Shared<U, D> {
@@ -62,11 +62,11 @@ impl<U, D> Clone for Waiters<U, D> {
 
 impl<U, D> Default for Waiters<U, D> {
     fn default() -> Self {
-        Self(Arc::new(Shared { waiting: Mutex::new(HashMap::new()), closing: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { waiting: Mutex::new(BTreeMap::new()), closing: AtomicBool::new(false) }))
     }
 }
 
-impl<U: Eq + Hash + Clone, D> Waiters<U, D> {
+impl<U: Ord + Clone, D> Waiters<U, D> {
     /// Registers a waiter. Call before reading.
     #[must_use]
     pub fn register(&self, user: U, device: D) -> Registration<U, D> {
@@ -76,7 +76,7 @@ impl<U: Eq + Hash + Clone, D> Waiters<U, D> {
     }
 
     /// Wakes every waiter of a user.
-    pub fn wake_user<Q: Eq + Hash + ?Sized>(&self, user: &Q)
+    pub fn wake_user<Q: Ord + ?Sized>(&self, user: &Q)
     where
         U: Borrow<Q>,
     {
@@ -86,7 +86,7 @@ impl<U: Eq + Hash + Clone, D> Waiters<U, D> {
     }
 
     /// Wakes the waiters of one device.
-    pub fn wake_device<Q: Eq + Hash + ?Sized, P: PartialEq + ?Sized>(&self, user: &Q, device: &P)
+    pub fn wake_device<Q: Ord + ?Sized, P: PartialEq + ?Sized>(&self, user: &Q, device: &P)
     where
         U: Borrow<Q>,
         D: Borrow<P>,
@@ -132,7 +132,7 @@ impl<U: Eq + Hash + Clone, D> Waiters<U, D> {
 
     /// Whether this user waits here; to spare the work of finding out whom a change touches.
     #[must_use]
-    pub fn waits<Q: Eq + Hash + ?Sized>(&self, user: &Q) -> bool
+    pub fn waits<Q: Ord + ?Sized>(&self, user: &Q) -> bool
     where
         U: Borrow<Q>,
     {
@@ -154,13 +154,13 @@ impl<U: Eq + Hash + Clone, D> Waiters<U, D> {
 
 /// A waiter's registration; ends when dropped.
 #[derive(Debug)]
-pub struct Registration<U: Eq + Hash, D> {
+pub struct Registration<U: Ord, D> {
     waiters: Waiters<U, D>,
     user: U,
     waiter: Arc<Waiter>,
 }
 
-impl<U: Eq + Hash, D> Registration<U, D> {
+impl<U: Ord, D> Registration<U, D> {
     /// Waits until woken since registering or the last call, or until the server stops. A wake-up before the call counts. One
     /// task waits at a time.
     pub async fn woken(&self) {
@@ -173,7 +173,7 @@ impl<U: Eq + Hash, D> Registration<U, D> {
     }
 }
 
-impl<U: Eq + Hash, D> Drop for Registration<U, D> {
+impl<U: Ord, D> Drop for Registration<U, D> {
     fn drop(&mut self) {
         let mut waiting = self.waiters.0.waiting.lock();
         if let Some(list) = waiting.get_mut(&self.user) {

@@ -52,17 +52,26 @@ impl World {
     }
 }
 
+/// An answer for each writer.
+fn answers() -> Vec<Arc<AtomicBool>> {
+    (0..WRITERS).map(|_| Arc::new(AtomicBool::new(false))).collect()
+}
+
+/// Writers that have begun, one for each answer.
+fn writers(world: &Arc<World>, answers: &[Arc<AtomicBool>]) -> Vec<thread::JoinHandle<u64>> {
+    let writer = |answer: &Arc<AtomicBool>| {
+        let (world, answer) = (world.clone(), answer.clone());
+        thread::spawn(move || world.write(answer))
+    };
+    answers.iter().map(writer).collect()
+}
+
 /// No sync position skips a write that commits later.
 #[test]
 fn a_reader_gets_each_row_once() {
     loom::model(|| {
         let world = Arc::new(World::new());
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|_| {
-                let world = world.clone();
-                thread::spawn(move || world.write(Arc::new(AtomicBool::new(false))))
-            })
-            .collect();
+        let writers = writers(&world, &answers());
         let (since, mut got) = world.read(FIRST);
         let written: Vec<u64> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
         let (horizon, rest) = world.read(since);
@@ -77,14 +86,8 @@ fn a_reader_gets_each_row_once() {
 fn an_answer_comes_when_the_horizon_has_passed() {
     loom::model(|| {
         let world = Arc::new(World::new());
-        let answers: Vec<_> = (0..WRITERS).map(|_| Arc::new(AtomicBool::new(false))).collect();
-        let writers: Vec<_> = answers
-            .iter()
-            .map(|answer| {
-                let (world, answer) = (world.clone(), answer.clone());
-                thread::spawn(move || world.write(answer))
-            })
-            .collect();
+        let answers = answers();
+        let writers = writers(&world, &answers);
         let answered: Vec<bool> = answers.iter().map(|answer| answer.load(Ordering::Acquire)).collect();
         let horizon = world.positions.horizon();
         for (writer, answered) in writers.into_iter().zip(answered) {
@@ -122,12 +125,7 @@ fn what_is_given_up_does_not_stay_open() {
 fn a_span_below_the_horizon_has_all_its_changes() {
     loom::model(|| {
         let world = Arc::new(World::new());
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|_| {
-                let world = world.clone();
-                thread::spawn(move || world.write(Arc::new(AtomicBool::new(false))))
-            })
-            .collect();
+        let writers = writers(&world, &answers());
         let horizon = world.positions.horizon();
         let Changed::Keys(keys) = world.positions.changed(FIRST, horizon) else { panic!("all is remembered") };
         for writer in writers {

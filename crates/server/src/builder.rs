@@ -11,18 +11,18 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
     Context, Environment, RegistrationMode, Secret, ServiceConfig, SystemEnvironment, caches::Caches,
-    keys::ClaimBudget, notifier::Notifier,
+    keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
 use ruma::{OwnedServerName, RoomVersionId};
 
-use crate::{Config, Server, ServerError, config, connections::Bounds, run::Ending};
+use crate::{Config, Server, ServerError, config, connections::Bounds, open_files, run::Ending};
 
 /// Where the store comes from.
 enum Store {
     #[cfg(feature = "rocksdb")]
-    RocksDb(PathBuf),
+    RocksDb(PathBuf, Box<olmstead_rocksdb::Options>),
     #[cfg(feature = "postgres")]
     Postgres(config::Secret, olmstead_postgres::Options),
     Given(SharedStorage),
@@ -32,7 +32,10 @@ impl Store {
     fn from_config(config: &config::Storage) -> Result<Self, ServerError> {
         match config.engine {
             #[cfg(feature = "rocksdb")]
-            config::EngineName::RocksDb => Ok(Self::RocksDb(config.path.clone())),
+            config::EngineName::RocksDb => {
+                let options = olmstead_rocksdb::Options { create: config.create, ..Default::default() };
+                Ok(Self::RocksDb(config.path.clone(), Box::new(options)))
+            }
             #[cfg(not(feature = "rocksdb"))]
             config::EngineName::RocksDb => Err(absent("rocksdb")),
             #[cfg(feature = "postgres")]
@@ -41,6 +44,7 @@ impl Store {
                 let url = url.ok_or_else(|| ServerError::Config("storage.url is not set".to_owned()))?;
                 let options = olmstead_postgres::Options {
                     max_connections: config.max_connections,
+                    create: config.create,
                     statement_timeout: Duration::from_secs(config.statement_timeout_seconds.into()),
                     ..olmstead_postgres::Options::default()
                 };
@@ -71,6 +75,8 @@ pub struct ServerBuilder {
     default_room_version: String,
     limits_enabled: bool,
     one_time_keys: usize,
+    devices_per_user: usize,
+    limits_info_uri: Option<String>,
     connections: usize,
     connections_per_address: usize,
     trusted_proxies: Vec<Network>,
@@ -93,6 +99,8 @@ impl ServerBuilder {
             default_room_version: "12".to_owned(),
             limits_enabled: true,
             one_time_keys: config::Limits::default().one_time_keys,
+            devices_per_user: config::Limits::default().devices_per_user,
+            limits_info_uri: None,
             connections: config::Limits::default().connections,
             connections_per_address: config::Limits::default().connections_per_address,
             trusted_proxies: Vec::new(),
@@ -123,6 +131,8 @@ impl ServerBuilder {
         builder.default_room_version = config.rooms.default_version.clone();
         builder.limits_enabled = config.limits.enabled;
         builder.one_time_keys = config.limits.one_time_keys;
+        builder.devices_per_user = config.limits.devices_per_user;
+        builder.limits_info_uri = config.limits.info_uri.clone();
         builder.connections = config.limits.connections;
         builder.connections_per_address = config.limits.connections_per_address;
         builder.drain = Duration::from_secs(config.drain_seconds);
@@ -139,7 +149,7 @@ impl ServerBuilder {
     #[cfg(feature = "rocksdb")]
     #[must_use]
     pub fn rocksdb(mut self, path: impl AsRef<Path>) -> Self {
-        self.store = Some(Store::RocksDb(path.as_ref().to_owned()));
+        self.store = Some(Store::RocksDb(path.as_ref().to_owned(), Box::default()));
         self
     }
 
@@ -209,6 +219,13 @@ impl ServerBuilder {
         self
     }
 
+    /// How many devices a user may have, 1,000 by default. Counts without limits, too.
+    #[must_use]
+    pub fn devices_per_user(mut self, most: usize) -> Self {
+        self.devices_per_user = most;
+        self
+    }
+
     /// How many connections [`Server::serve`] takes at once, in all and from one address that is not a trusted proxy. Without
     /// limits there is no bound.
     #[must_use]
@@ -266,10 +283,14 @@ impl ServerBuilder {
         let server_name = OwnedServerName::try_from(self.server_name.as_str()).map_err(|error| {
             ServerError::Config(format!("\"{}\" cannot be a server name: {error}", self.server_name))
         })?;
+        let files = open_files::shares()?;
         let default_room_version = room_version(&self.default_room_version)?;
         let (storage, is_own, control): (_, _, Option<std::path::PathBuf>) = match self.store {
             #[cfg(feature = "rocksdb")]
-            Some(Store::RocksDb(path)) => (crate::engine::rocksdb(&path).await?, true, Some(path)),
+            Some(Store::RocksDb(path, options)) => {
+                let options = olmstead_rocksdb::Options { max_open_files: files.tables, ..*options };
+                (crate::engine::rocksdb(&path, options).await?, true, Some(path))
+            }
             #[cfg(feature = "postgres")]
             Some(Store::Postgres(url, options)) => (crate::engine::postgres(&url, options).await?, true, None),
             Some(Store::Given(storage)) => (storage, false, None),
@@ -287,6 +308,8 @@ impl ServerBuilder {
         config.registration_shared_secret = self.shared_secret;
         config.one_time_key_limit = self.one_time_keys;
         config.access_token_lifetime_ms = u64::try_from(self.access_token_lifetime.as_millis()).unwrap_or(u64::MAX);
+        config.devices_per_user = self.devices_per_user;
+        config.limits_info_uri = self.limits_info_uri;
         config.limit_wrong_passwords = self.limits_enabled;
         config.public_base_url = self.public_base_url.map(|url| url.trim_end_matches('/').to_owned());
         config.default_room_version = default_room_version;
@@ -300,14 +323,23 @@ impl ServerBuilder {
             notifier: Notifier::default(),
             caches: Caches::default(),
             claim_budget: ClaimBudget::new(self.limits_enabled),
+            message_budget: MessageBudget::new(self.limits_enabled),
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
             telemetry: self.telemetry,
         });
+        if self.limits_enabled && files.connections < self.connections {
+            tracing::warn!(
+                connections = files.connections,
+                configured = self.connections,
+                "the system's limit of open files allows fewer connections than limits.connections"
+            );
+        }
         let bounds = Bounds {
-            total: if self.limits_enabled { self.connections } else { usize::MAX },
+            total: if self.limits_enabled { self.connections } else { usize::MAX }.min(files.connections),
             per_address: if self.limits_enabled { self.connections_per_address } else { usize::MAX },
             trusted: self.trusted_proxies.clone(),
+            ..Bounds::default()
         };
         let http = HttpConfig { limits_enabled: self.limits_enabled, trusted_proxies: self.trusted_proxies };
         let ending = Ending { drain: self.drain, closes_store: is_own };

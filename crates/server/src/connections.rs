@@ -27,6 +27,8 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
+use crate::first_bytes::FirstBytes;
+
 /// How long the head of a request may take, and how long a connection may be kept without one.
 const HEAD: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer.
@@ -38,13 +40,21 @@ const STREAMS: u32 = 200;
 /// How often it is said that there are too many connections.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// How many connections there may be.
+/// How many connections there may be, and how long they may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
     pub(crate) total: usize,
     pub(crate) per_address: usize,
     /// Whose number has no bound of its own.
     pub(crate) trusted: Vec<Network>,
+    pub(crate) head: Duration,
+    pub(crate) unread: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { total: usize::MAX, per_address: usize::MAX, trusted: Vec::new(), head: HEAD, unread: UNREAD }
+    }
 }
 
 /// The connections of a server, on all its addresses.
@@ -105,7 +115,7 @@ impl Connections {
             let permit = match Arc::clone(&self.free).try_acquire_owned() {
                 Ok(permit) => permit,
                 Err(_) => {
-                    self.say("there are as many connections as limits.connections allows; others wait");
+                    self.say("there are as many connections as limits.connections or the system's limit of open files allows; others wait");
                     match Arc::clone(&self.free).acquire_owned().await {
                         Ok(permit) => permit,
                         // It is never closed.
@@ -139,8 +149,8 @@ impl Connections {
         mut stopping: watch::Receiver<bool>,
     ) {
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-        server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD).max_concurrent_streams(STREAMS);
+        server.http1().timer(TokioTimer::new()).header_read_timeout(self.bounds.head);
+        server.http2().timer(TokioTimer::new()).keep_alive_interval(self.bounds.head).max_concurrent_streams(STREAMS);
         let graceful = GracefulShutdown::new();
         let mut stop = std::pin::pin!(async move {
             // An error means that the sender is gone, which ends the service too.
@@ -155,8 +165,8 @@ impl Connections {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::trace!(%error, "cannot set TCP_NODELAY");
             }
-            let mut stream = TimeoutStream::new(stream);
-            stream.set_write_timeout(Some(UNREAD));
+            let mut stream = TimeoutStream::new(FirstBytes::within(self.bounds.head, stream));
+            stream.set_write_timeout(Some(self.bounds.unread));
             let service = router.clone().map_request(move |mut request: Request<hyper::body::Incoming>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 request
@@ -180,4 +190,104 @@ impl Connections {
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(error.kind(), Kind::ConnectionRefused | Kind::ConnectionAborted | Kind::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::timeout,
+    };
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+    /// More than the buffers of a connection hold.
+    const LARGE: usize = 64 << 20;
+
+    /// A server with one large page, and a word when that is dropped.
+    async fn serve(bounds: Bounds) -> (SocketAddr, watch::Receiver<usize>, watch::Sender<bool>) {
+        struct Page(watch::Sender<usize>, Vec<u8>);
+        impl AsRef<[u8]> for Page {
+            fn as_ref(&self) -> &[u8] {
+                &self.1
+            }
+        }
+        impl Drop for Page {
+            fn drop(&mut self) {
+                self.0.send_modify(|dropped| *dropped += 1);
+            }
+        }
+        let (dropped, drops) = watch::channel(0);
+        let page = move || {
+            let page = Page(dropped.clone(), vec![b'x'; LARGE]);
+            async move { axum::body::Body::from(axum::body::Bytes::from_owner(page)) }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let router = Router::new().route("/", get(page));
+        tokio::spawn(Arc::new(Connections::new(bounds)).serve(listener, router, stopping));
+        (address, drops, stop)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_ends_the_connection() {
+        let (address, _, _stop) = serve(Bounds { head: Duration::from_millis(50), ..Bounds::default() }).await;
+        for begun in ["", "P", "PRI * HTTP/2", "GET / HTTP/1.1\r\nHost: example.org"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            // Closed, or broken off: either way it ends.
+            let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+            assert!(!answer.starts_with(b"HTTP/1.1 200"));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_is_dropped() {
+        let bounds = Bounds { unread: Duration::from_millis(50), ..Bounds::default() };
+        let (address, mut drops, _stop) = serve(bounds).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        timeout(PATIENCE, drops.wait_for(|dropped| *dropped == 1)).await.unwrap().unwrap();
+        // It was not sent.
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+        assert!(answer.len() < LARGE);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_total_one_waits_for_a_place() {
+        let (address, _, _stop) = serve(Bounds { total: 1, ..Bounds::default() }).await;
+        let ask = b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(ask).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(PATIENCE, first.read_exact(&mut answer)).await.unwrap().unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(ask).await.unwrap();
+        assert!(
+            timeout(Duration::from_millis(200), second.read_exact(&mut answer)).await.is_err(),
+            "there is one place"
+        );
+        drop(first);
+        timeout(PATIENCE, second.read_exact(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 404");
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxy_has_as_many_as_it_likes() {
+        let trusted = vec!["127.0.0.1".parse().unwrap()];
+        let connections = Connections::new(Bounds { total: 10, per_address: 1, trusted, ..Bounds::default() });
+        let place = |address: [u8; 4]| {
+            let permit = Arc::clone(&connections.free).try_acquire_owned().unwrap();
+            connections.place(permit, address.into())
+        };
+        let all = [place([127, 0, 0, 1]), place([127, 0, 0, 1]), place([10, 0, 0, 1])];
+        assert!(all.iter().all(Option::is_some));
+        assert!(place([10, 0, 0, 1]).is_none());
+    }
 }

@@ -9,9 +9,8 @@ use crate::ServerError;
 
 /// Opens the embedded engine in a directory, which is made if it is not there.
 #[cfg(feature = "rocksdb")]
-pub(crate) async fn rocksdb(path: &Path) -> Result<SharedStorage, ServerError> {
+pub(crate) async fn rocksdb(path: &Path, options: olmstead_rocksdb::Options) -> Result<SharedStorage, ServerError> {
     let path = path.to_owned();
-    let options = olmstead_rocksdb::Options::default();
     #[cfg(feature = "drill-faults")]
     let options = crate::faults::rocksdb(options);
     let opened = tokio::task::spawn_blocking(move || olmstead_rocksdb::RocksStore::open(&path, options));

@@ -20,6 +20,12 @@ pub enum ServerError {
         /// The name in the configuration.
         configured: String,
     },
+    /// The store failed while the server ran, and cannot promise anything until it is opened anew.
+    #[error(
+        "the store failed, so the server ends: {0}. What was answered is on disk. See to the disk and start the server \
+         again; a supervisor that does so by itself is right to"
+    )]
+    StoreFailed(String),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -32,6 +32,9 @@ mod engine;
 mod error;
 #[cfg(feature = "drill-faults")]
 mod faults;
+mod first_bytes;
+#[cfg(any(feature = "rocksdb", feature = "postgres"))]
+pub mod open_files;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 mod run;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]

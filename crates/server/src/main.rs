@@ -81,7 +81,9 @@ fn serve(file: Option<PathBuf>) -> Result<(), ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let providers = Arc::new(Providers::new(&config, runtime.handle().clone())?);
     start_log(&config.log, Some(&providers))?;
+    olmstead::open_files::raise_limit();
     let ended = runtime.block_on(async {
+        outlive_file_limit()?;
         // Before the store is open, so that an early signal is not lost.
         let stop = stop_signal()?;
         let listeners = listen(&config.listen).await?;
@@ -156,4 +158,12 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, ServerErro
         }
         tracing::info!("stopping");
     })
+}
+
+/// A write beyond the limit of a file's size (`ulimit -f`) is then an error like any other of the disk, and not the end of
+/// the process without a word.
+fn outlive_file_limit() -> Result<(), ServerError> {
+    let signal = rustix::process::Signal::XFSZ.as_raw();
+    // The handler stays for the life of the process.
+    unix::signal(unix::SignalKind::from_raw(signal)).map(drop).map_err(ServerError::Io)
 }

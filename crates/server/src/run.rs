@@ -98,7 +98,8 @@ impl Server {
     /// [`Server::serve`] on several addresses.
     ///
     /// # Errors
-    /// [`ServerError::Io`] when a listener fails.
+    /// [`ServerError::Io`] when a listener fails; [`ServerError::StoreFailed`] when the store has, after what was open was
+    /// answered.
     pub async fn serve_all(
         self,
         listeners: Vec<TcpListener>,
@@ -106,6 +107,8 @@ impl Server {
     ) -> Result<(), ServerError> {
         let (begin, begun) = watch::channel(false);
         let (cx, drain) = (Arc::clone(&self.cx), self.ending.drain);
+        let begin = Arc::new(begin);
+        let begins = Arc::clone(&begin);
         let signal = tokio::spawn(async move {
             shutdown.await;
             cx.leave();
@@ -114,8 +117,11 @@ impl Server {
             }
             // Not before: a client whose long-poll is answered at once comes back at once, and maybe to this node.
             cx.notifier.close();
-            begin.send_replace(true);
+            begins.send_replace(true);
         });
+        let failed = fail(Arc::clone(&self.cx), begin);
+        let mut failed = std::pin::pin!(failed);
+        let (mut has_failed, mut is_late) = (false, false);
         let connections = Arc::new(Connections::new(self.bounds.clone()));
         let mut serving = tokio::task::JoinSet::new();
         for listener in listeners {
@@ -131,17 +137,24 @@ impl Server {
                 ended = serving.join_next() => match ended {
                     None => break,
                     Some(Ok(())) => {}
+                    Some(Err(error)) if error.is_cancelled() => {}
                     Some(Err(error)) => outcome = Err(ServerError::Io(std::io::Error::other(error))),
                 },
-                () = &mut deadline => {
+                how = &mut failed, if !has_failed => {
+                    has_failed = true;
+                    outcome = Err(ServerError::StoreFailed(how));
+                }
+                () = &mut deadline, if !is_late => {
+                    is_late = true;
                     tracing::warn!("some requests did not end in time; stopping without them");
                     serving.abort_all();
                 }
             }
         }
         signal.abort();
-        self.stop().await?;
-        outcome
+        let stopped = self.stop().await;
+        outcome?;
+        stopped
     }
 
     /// Ends background work and closes the store, if the server opened it. Requests that come later fail.
@@ -163,6 +176,17 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// When the store has failed, begins the end: what is open is answered, long-polls at once, and nothing more is accepted.
+/// What is in memory and not on disk must not be served for long.
+async fn fail(cx: Arc<Context>, begin: Arc<watch::Sender<bool>>) -> String {
+    let how = cx.storage.failed().await;
+    tracing::error!(error = how, "the store failed; the server ends");
+    cx.leave();
+    cx.notifier.close();
+    begin.send_replace(true);
+    how
 }
 
 /// Completes when the flag is set or its owner is gone.

@@ -10,7 +10,7 @@ use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
-use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret};
+use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret, to_device::MessageBudget};
 
 /// Time and randomness, so that tests decide them.
 pub trait Environment: Send + Sync {
@@ -36,6 +36,9 @@ impl Environment for SystemEnvironment {
         rand::RngCore::fill_bytes(&mut rand::rng(), buffer);
     }
 }
+
+/// How far the clocks of nodes may be apart before it is taken for a clock that was put back, milliseconds.
+pub(crate) const CLOCKS_DIFFER_MS: u64 = 60_000;
 
 /// Who may register.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +66,10 @@ pub struct ServiceConfig {
     pub default_room_version: RoomVersionId,
     /// One-time keys kept per device and algorithm (OTK-16).
     pub one_time_key_limit: usize,
+    /// Devices that a user may have.
+    pub devices_per_user: usize,
+    /// Where one reads about limits of an account; `None` is the server's own site.
+    pub limits_info_uri: Option<String>,
     /// Ids of claimed one-time keys remembered per device and algorithm (OTK-3).
     pub claimed_key_memory: usize,
     /// How long an access token lives when the client takes refresh tokens, milliseconds.
@@ -86,12 +93,20 @@ impl ServiceConfig {
             registration_shared_secret: None,
             default_room_version: RoomVersionId::V12,
             one_time_key_limit: 5_000,
+            devices_per_user: 1_000,
+            limits_info_uri: None,
             claimed_key_memory: 10_000,
             access_token_lifetime_ms: 5 * 60 * 1_000,
             max_upload_size: 50 * 1024 * 1024,
             limit_wrong_passwords: true,
             sliding_sync: true,
         }
+    }
+
+    /// Where one reads about limits of an account (GEN-22).
+    #[must_use]
+    pub fn limits_info_uri(&self) -> String {
+        self.limits_info_uri.clone().unwrap_or_else(|| format!("https://{}/", self.server_name))
     }
 }
 
@@ -114,6 +129,8 @@ pub struct Context {
     pub hashing: tokio::sync::Semaphore,
     /// How many keys of a device one user may claim.
     pub claim_budget: ClaimBudget,
+    /// How much one user may send to a device.
+    pub message_budget: MessageBudget,
     /// See [`Context::leave`].
     pub leaving: AtomicBool,
     /// How the server is watched; the store is watched already.
@@ -136,6 +153,14 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> u64 {
         self.environment.now()
+    }
+
+    /// Whether a time that was set to be at most `longest` milliseconds ahead is over. So is one that is further ahead than
+    /// that: the clock was put back since, and what was to last minutes must not last until the clock is there again.
+    #[must_use]
+    pub fn is_over(&self, end: u64, longest: u64) -> bool {
+        let now = self.now();
+        end <= now || end > now.saturating_add(longest).saturating_add(CLOCKS_DIFFER_MS)
     }
 
     /// An unguessable text of `bytes` random bytes in URL-safe base64.

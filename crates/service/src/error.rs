@@ -75,6 +75,10 @@ pub enum Refusal {
     ProfileKeyTooLarge,
     /// The `pos` of a sliding sync is not known, or no longer.
     UnknownPos,
+    /// The body of the request came too slowly.
+    TooSlow,
+    /// There was no room for the body of the request; it may be sent again.
+    NoRoom,
     /// Refused for a reason that has no errcode of its own (`M_UNKNOWN`, 400).
     Unknown,
 }

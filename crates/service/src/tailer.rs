@@ -7,7 +7,7 @@
 //! Beside it run the sweeps that end what ends by itself. All nodes run them: each end is one command of the store, which
 //! one of them gets to write, so it does not matter which nodes live.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use olmstead_domain::position::Position;
 use olmstead_storage::{
@@ -20,7 +20,12 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use crate::{Context, Result, census, sync};
+use crate::{
+    Context, Result, census,
+    context::CLOCKS_DIFFER_MS,
+    rooms::typing::MAX_MS as LONGEST_TYPING_MS,
+    sync::{self, presence::GONE_AFTER_MS},
+};
 
 /// How often the horizon is read when no hint comes; another node's commits may give none.
 const TICK: Duration = Duration::from_millis(250);
@@ -35,6 +40,7 @@ const MANY_USERS: usize = 500;
 /// before the first request is served, one a process.
 pub async fn run(cx: Arc<Context>, mut stopped: watch::Receiver<bool>) {
     tokio::select! {
+        biased;
         _ = stopped.wait_for(|stopped| *stopped) => {}
         () = tail(&cx) => {}
         // Beside it, so that many writes at once do not hold up the wake-ups.
@@ -52,6 +58,8 @@ async fn tail(cx: &Context) {
     let mut seen = None;
     loop {
         tokio::select! {
+            // Not at random, so that a simulated run can be had again.
+            biased;
             _ = tick.tick() => {}
             // An engine that stopped hinting is followed by the tick alone.
             alive = hint.changed(), if hinted => hinted = alive.is_ok(),
@@ -68,24 +76,37 @@ async fn tail(cx: &Context) {
     }
 }
 
-/// Ends what ends by itself.
+/// Ends what ends by itself. When the clock was put back, that is all there is: by the clock of before it would go on
+/// until that time comes again, and who goes on says so again.
 async fn sweep(cx: &Context) {
     let mut tick = interval(SWEEP);
+    let mut before = cx.now();
     loop {
         tick.tick().await;
-        if let Err(error) = tokio::try_join!(end_typing(cx), end_syncing(cx)) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
+        let now = cx.now();
+        let was_put_back = now.saturating_add(CLOCKS_DIFFER_MS) < before;
+        if was_put_back {
+            tracing::warn!(by_ms = before - now, "the clock was put back: typing and presence of before end");
+        }
+        let by_then = |longest: u64| if was_put_back { before.saturating_add(longest + CLOCKS_DIFFER_MS) } else { now };
+        let ended =
+            tokio::try_join!(end_typing(cx, by_then(LONGEST_TYPING_MS)), end_syncing(cx, by_then(GONE_AFTER_MS)));
+        match ended {
+            Ok(_) => before = now,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "ending typing and presence failed");
+            }
         }
     }
 }
 
-async fn end_typing(cx: &Context) -> Result<()> {
-    while cx.storage.end_typing(cx.now()).await? > 0 {}
+async fn end_typing(cx: &Context, now: u64) -> Result<()> {
+    while cx.storage.end_typing(now).await? > 0 {}
     Ok(())
 }
 
-async fn end_syncing(cx: &Context) -> Result<()> {
-    while cx.storage.end_syncing(cx.now()).await? > 0 {}
+async fn end_syncing(cx: &Context, now: u64) -> Result<()> {
+    while cx.storage.end_syncing(now).await? > 0 {}
     Ok(())
 }
 
@@ -138,13 +159,13 @@ async fn follow(cx: &Context, seen: &mut Option<Horizon>) -> Result<()> {
     Ok(())
 }
 
-/// What a span touched, each once.
+/// What a span touched, each once; in an order that is the same each time, for the simulation's sake.
 #[derive(Debug, Default)]
 struct Touched {
-    users: HashSet<OwnedUserId>,
-    rooms: HashSet<OwnedRoomId>,
+    users: BTreeSet<OwnedUserId>,
+    rooms: BTreeSet<OwnedRoomId>,
     /// Users with news for those who share a room.
-    shown: HashSet<OwnedUserId>,
+    shown: BTreeSet<OwnedUserId>,
 }
 
 impl Touched {

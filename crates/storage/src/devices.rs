@@ -53,6 +53,8 @@ pub struct NewSession {
     pub refresh: Option<TokenHash>,
     /// Now, milliseconds.
     pub now: u64,
+    /// A new device is refused when the user has so many; a dehydrated one does not count.
+    pub most_devices: usize,
 }
 
 /// How a login went.
@@ -67,6 +69,8 @@ pub enum LoginOutcome {
     },
     /// The id equals a public cross-signing key that the user has or had (DEV-13). Nothing was written.
     IdIsCrossSigningKey,
+    /// The device would be new, and the user has [`NewSession::most_devices`]. Nothing was written.
+    TooManyDevices,
     /// No such account, or it is deactivated. Nothing was written.
     NoAccount,
 }

@@ -39,6 +39,18 @@ pub enum StorageError {
     },
 }
 
+/// An error with all that led to it, for an operator's eyes.
+#[must_use]
+pub fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
 impl StorageError {
     /// An [`StorageError::Unavailable`] with its source.
     pub fn unavailable(message: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {

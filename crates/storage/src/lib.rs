@@ -37,7 +37,7 @@ pub use self::{
     devices::Devices,
     directory::Directory,
     ephemeral::Ephemeral,
-    error::{Result, StorageError},
+    error::{Result, StorageError, with_causes},
     inspection::Inspection,
     keys::Keys,
     maintenance::Maintenance,

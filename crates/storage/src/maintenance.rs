@@ -33,4 +33,11 @@ pub trait Maintenance: Send + Sync {
     /// # Errors
     /// [`crate::StorageError::Unavailable`] if the copy cannot be written; some of it may be left then.
     async fn checkpoint(&self, directory: &Path) -> Result<Option<StoreFacts>>;
+
+    /// Waits until the store has failed for good, and says how: what it last wrote may or may not be on disk, so it can
+    /// promise nothing more until it is opened anew, and fails all commands. An engine that finds out by itself what was
+    /// written, and goes on, never answers.
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
 }

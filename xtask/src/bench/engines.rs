@@ -40,9 +40,7 @@ impl Plan {
                 _ => return Err(format!("`{arg}` is not for `bench`; see `cargo xtask help`")),
             }
         }
-        if plan.engines.is_empty() {
-            plan.engines = Engine::ALL.to_vec();
-        }
+        plan.engines = Engine::or_all(plan.engines);
         if !plan.rest.iter().any(|arg| arg == "--sizes") {
             plan.rest.extend(["--sizes".to_owned(), SIZES[usize::from(!plan.quick)].to_owned()]);
         }

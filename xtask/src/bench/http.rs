@@ -63,9 +63,7 @@ impl Plan {
                 _ => return Err(format!("`{arg}` is not for `bench --http`; see `cargo xtask help`")),
             }
         }
-        if plan.engines.is_empty() {
-            plan.engines = Engine::ALL.to_vec();
-        }
+        plan.engines = Engine::or_all(plan.engines);
         Ok(plan)
     }
 

@@ -40,9 +40,7 @@ impl Plan {
                 _ => return Err(format!("`{arg}` is not for `drill crash`; see `cargo xtask help`")),
             }
         }
-        if plan.engines.is_empty() {
-            plan.engines = Engine::ALL.to_vec();
-        }
+        plan.engines = Engine::or_all(plan.engines);
         Ok(plan)
     }
 

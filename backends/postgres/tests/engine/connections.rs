@@ -111,6 +111,7 @@ async fn a_lock_that_is_not_free_in_time_leaves_no_transaction() {
         max_connections: CONNECTIONS,
         statement_timeout: Duration::from_secs(2),
         acquire_timeout: Duration::from_secs(1),
+        ..Options::default()
     };
     let store = PostgresStore::open(database.url(), options).await.unwrap();
     let holder = hold(&database, "account data", bob().as_str()).await;

@@ -4,6 +4,7 @@
 
 mod connections;
 mod contention;
+mod damage;
 mod network;
 mod plans;
 mod proxy;
@@ -64,6 +65,7 @@ async fn device(store: &PostgresStore, device_id: &str) -> DeviceRef {
         access_expires_at: None,
         refresh: None,
         now: 0,
+        most_devices: usize::MAX,
     };
     match store.login(&alice(), session).await.unwrap() {
         LoginOutcome::LoggedIn { device, .. } => device,

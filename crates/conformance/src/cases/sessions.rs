@@ -1,6 +1,6 @@
 //! Sessions: logins, tokens and their refresh.
 
-use olmstead_storage::devices::{DeviceSelection, LoginOutcome};
+use olmstead_storage::devices::{DeviceSelection, LoginOutcome, NewSession};
 
 use crate::{
     Store,
@@ -32,6 +32,32 @@ pub async fn nobody_logs_in_to_an_account_that_is_not_there(store: Store) {
     let login = session("DEVICE");
     assert_eq!(store.login(&user_id("nobody"), login.clone()).await.unwrap(), LoginOutcome::NoAccount);
     assert!(store.session(&login.access).await.unwrap().is_none());
+}
+
+/// A user has so many devices and no more, also when many log in at once; a known device is not one more, a dehydrated one
+/// does not count, and where one was deleted another may be.
+pub async fn a_user_has_a_bounded_number_of_devices(store: Store) {
+    let (alice, bob) = (store.user("alice").await, store.user("bob").await);
+    let login = |device: &str| {
+        let session = NewSession { most_devices: 3, ..session(device) };
+        let (store, alice) = (store.clone(), alice.clone());
+        async move { (session.access, store.login(&alice, session).await.unwrap()) }
+    };
+    let outcomes = parallel(8, |index| login(&format!("D{index}"))).await;
+    let (refused, made): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().partition(|(_, outcome)| *outcome == LoginOutcome::TooManyDevices);
+    assert_eq!((made.len(), refused.len()), (3, 5));
+    assert_eq!(store.devices(&alice).await.unwrap().len(), 3);
+    for (access, _) in &refused {
+        assert!(store.session(access).await.unwrap().is_none());
+    }
+    let LoginOutcome::LoggedIn { device, .. } = &made[0].1 else { panic!("{made:?}") };
+    let again = login(device.device_id.as_str()).await.1;
+    assert_eq!(again, LoginOutcome::LoggedIn { device: device.clone(), existing: true });
+    assert!(matches!(store.login(&bob, session("D0")).await.unwrap(), LoginOutcome::LoggedIn { .. }));
+    store.delete_devices(&alice, DeviceSelection::These(vec![device.device_id.clone()])).await.unwrap();
+    assert!(matches!(login("NEW").await.1, LoginOutcome::LoggedIn { existing: false, .. }));
+    assert_eq!(login("ANOTHER").await.1, LoginOutcome::TooManyDevices);
 }
 
 /// A login to a known device ends its tokens and ignores the new name; keys and inbox stay (DEV-15, AUTH-2).

@@ -73,6 +73,7 @@ pub(crate) fn session(device_id: &str) -> NewSession {
         access_expires_at: None,
         refresh: Some(token()),
         now: 2_000,
+        most_devices: usize::MAX,
     }
 }
 

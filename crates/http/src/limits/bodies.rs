@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What ends a body early.
 #[derive(Debug, thiserror::Error)]
-enum Cut {
+pub(super) enum Cut {
     #[error("the client sends too slowly")]
     Slow,
     #[error("the server receives too much at the moment")]
@@ -38,10 +38,13 @@ enum Cut {
 }
 
 /// Room for bodies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bodies {
     room: Arc<Semaphore>,
     silence: Duration,
+    grace: Duration,
+    /// Bytes a second, after the grace.
+    slowest: u64,
     patience: Duration,
 }
 
@@ -51,16 +54,20 @@ pub(super) struct Room(Arc<Mutex<Vec<OwnedSemaphorePermit>>>);
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(TOTAL / UNIT)), silence: SILENCE, patience: PATIENCE }
+        Self {
+            room: Arc::new(Semaphore::new(TOTAL / UNIT)),
+            silence: SILENCE,
+            grace: GRACE,
+            slowest: SLOWEST,
+            patience: PATIENCE,
+        }
     }
 }
 
 struct Receiving {
     body: BodyDataStream,
     room: Room,
-    bodies: Arc<Semaphore>,
-    silence: Duration,
-    patience: Duration,
+    bounds: Bodies,
     began: Instant,
     received: u64,
     /// Bytes that were received and are not yet a whole unit.
@@ -69,23 +76,23 @@ struct Receiving {
 
 impl Receiving {
     async fn next(&mut self) -> Option<Result<Bytes, Cut>> {
-        let part = match tokio::time::timeout(self.silence, self.body.next()).await {
+        let part = match tokio::time::timeout(self.bounds.silence, self.body.next()).await {
             Err(_) => return Some(Err(Cut::Slow)),
             Ok(None) => return None,
             Ok(Some(Err(error))) => return Some(Err(Cut::Broken(error))),
             Ok(Some(Ok(part))) => part,
         };
         self.received = self.received.saturating_add(part.len() as u64);
-        let late = self.began.elapsed().saturating_sub(GRACE);
-        if self.received < late.as_secs().saturating_mul(SLOWEST) {
+        let late = self.began.elapsed().saturating_sub(self.bounds.grace);
+        if self.received < late.as_secs().saturating_mul(self.bounds.slowest) {
             return Some(Err(Cut::Slow));
         }
         self.rest += part.len();
         let units = u32::try_from(self.rest / UNIT).unwrap_or(u32::MAX);
         if units > 0 {
             self.rest %= UNIT;
-            let wanted = Arc::clone(&self.bodies).acquire_many_owned(units);
-            match tokio::time::timeout(self.patience, wanted).await {
+            let wanted = Arc::clone(&self.bounds.room).acquire_many_owned(units);
+            match tokio::time::timeout(self.bounds.patience, wanted).await {
                 Ok(Ok(permit)) => self.room.0.lock().unwrap_or_else(PoisonError::into_inner).push(permit),
                 _ => return Some(Err(Cut::Full)),
             }
@@ -101,12 +108,10 @@ impl Bodies {
         if request.body().is_end_stream() {
             return (request, room);
         }
-        let (bodies, silence, patience) = (Arc::clone(&self.room), self.silence, self.patience);
-        let kept = room.clone();
+        let (kept, bounds) = (room.clone(), self.clone());
         let request = request.map(|body| {
             let body = body.into_data_stream();
-            let began = Instant::now();
-            let receiving = Receiving { body, room: kept, bodies, silence, patience, began, received: 0, rest: 0 };
+            let receiving = Receiving { body, room: kept, bounds, began: Instant::now(), received: 0, rest: 0 };
             Body::from_stream(stream::unfold(Some(receiving), |receiving| async {
                 let mut receiving = receiving?;
                 match receiving.next().await? {
@@ -146,13 +151,22 @@ mod tests {
         assert_eq!(bodies.room.available_permits(), TOTAL / UNIT);
     }
 
+    /// What the client of such a request is told.
+    async fn told(request: Request) -> (u16, bool, bool) {
+        let (parts, body) = request.into_parts();
+        let error = crate::extract::read_body(body, &parts.headers, 1 << 20).await.unwrap_err();
+        let answer = axum::response::IntoResponse::into_response(error);
+        let has = |name: &str| answer.headers().contains_key(name);
+        (answer.status().as_u16(), has("connection"), has("retry-after"))
+    }
+
     #[tokio::test]
     async fn without_room_a_body_is_cut_after_a_while() {
         let bodies = impatient();
         let all = u32::try_from(TOTAL / UNIT).unwrap();
         let _taken = Arc::clone(&bodies.room).acquire_many_owned(all).await.unwrap();
         let (request, _room) = bodies.bound(request(1));
-        assert!(axum::body::to_bytes(request.into_body(), usize::MAX).await.is_err());
+        assert_eq!(told(request).await, (503, false, true));
     }
 
     #[tokio::test]
@@ -160,6 +174,20 @@ mod tests {
         let bodies = impatient();
         let silent = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let (request, _room) = bodies.bound(Request::new(silent));
-        assert!(axum::body::to_bytes(request.into_body(), usize::MAX).await.is_err());
+        assert_eq!(told(request).await, (408, true, false));
+    }
+
+    #[tokio::test]
+    async fn who_sends_hardly_anything_is_cut() {
+        let bodies = Bodies { grace: Duration::ZERO, slowest: u64::MAX, ..Bodies::default() };
+        // The second part comes when a second is over.
+        let mut pause = tokio::time::interval(Duration::from_millis(1_100));
+        pause.tick().await;
+        let slow = stream::unfold(pause, |mut pause| async {
+            pause.tick().await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"1")), pause))
+        });
+        let (request, _room) = bodies.bound(Request::new(Body::from_stream(slow)));
+        assert_eq!(told(request).await, (408, true, false));
     }
 }

@@ -11,11 +11,12 @@
 //! An address is that of the client, see [`crate::HttpConfig::trusted_proxies`]: without it all clients behind a balancer
 //! would share the limit of its address.
 
+mod answers;
 mod bodies;
 mod class;
 mod open;
 
-use std::num::NonZeroU32;
+use std::{error::Error, num::NonZeroU32};
 
 use axum::{
     extract::{Request, State},
@@ -24,10 +25,14 @@ use axum::{
     response::Response,
 };
 use governor::Quota;
-use olmstead_service::{ServiceError, quotas::Quotas};
+use olmstead_service::{Refusal, ServiceError, quotas::Quotas};
 use ruma::{OwnedUserId, UserId};
 
-use self::{bodies::Bodies, class::Class, open::OpenRequests};
+use self::{
+    bodies::{Bodies, Cut},
+    class::Class,
+    open::OpenRequests,
+};
 use crate::{App, address, auth, error::ApiError};
 
 /// So many in a burst, and so many back each second.
@@ -115,24 +120,34 @@ pub(crate) async fn by_address(State(app): State<App>, request: Request, next: N
     Ok(next.run(request).await)
 }
 
-/// The layer after authentication: how often a user may ask, how much at once, and what bodies may take. Who is nobody is
-/// counted by address.
+/// The layer after authentication: how often a user may ask, how much at once, and what bodies and answers may take. Who is
+/// nobody is counted by address.
 pub(crate) async fn by_user(State(app): State<App>, request: Request, next: Next) -> Result<Response, ApiError> {
     let limits = &app.limits;
     if !limits.enabled || request.uri().path() == "/health" {
         return Ok(next.run(request).await);
     }
-    let _open = match auth::user(&request) {
-        None => {
-            limits.nobody.check(&address(&app, &request)).map_err(ServiceError::from)?;
-            None
-        }
-        Some(user_id) => {
-            limits.user(user_id, Class::of(request.method(), request.uri()))?;
-            let open = limits.open.begin(user_id, class::is_long_poll(request.uri()));
-            Some(open.ok_or(ServiceError::LimitExceeded { retry_after_ms: AGAIN_MS })?)
-        }
+    let again = || ServiceError::LimitExceeded { retry_after_ms: AGAIN_MS };
+    let Some(user_id) = auth::user(&request) else {
+        limits.nobody.check(&address(&app, &request)).map_err(ServiceError::from)?;
+        let (request, _room) = limits.bodies.bound(request);
+        return Ok(next.run(request).await);
     };
+    let class = Class::of(request.method(), request.uri());
+    limits.user(user_id, class)?;
+    let open = limits.open.begin(user_id, class::is_long_poll(request.uri())).ok_or_else(again)?;
+    let _whole = if class == Class::Whole { open.whole().await } else { None };
     let (request, _room) = limits.bodies.bound(request);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    Ok(answers::hold(response, open).ok_or_else(again)?)
+}
+
+/// What is told of a body that these limits cut off; `None` if something else broke it.
+pub(crate) fn body_error(error: &(dyn Error + 'static)) -> Option<ApiError> {
+    let Some(cut) = error.downcast_ref::<Cut>() else { return body_error(error.source()?) };
+    match cut {
+        Cut::Slow => Some(ApiError::refused(Refusal::TooSlow, "The body came too slowly.")),
+        Cut::Full => Some(ApiError::refused(Refusal::NoRoom, "The server receives too much at the moment; try again.")),
+        Cut::Broken(_) => None,
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use olmstead_domain::position::Epoch;
-use olmstead_storage::{SharedStorage, maintenance::StoreFacts};
+use olmstead_storage::{SharedStorage, maintenance::StoreFacts, with_causes};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -101,7 +101,7 @@ async fn answer(storage: &SharedStorage, client: UnixStream) -> io::Result<()> {
                 Answer::Copied { server_name, schema, epoch }
             }
             Ok(None) => Answer::Failed("the engine has no files of its own".to_owned()),
-            Err(error) => Answer::Failed(with_sources(&error)),
+            Err(error) => Answer::Failed(with_causes(&error)),
         },
         Err(error) => Answer::Failed(format!("the order is not understood: {error}")),
     };
@@ -129,16 +129,4 @@ pub(super) async fn checkpoint(store: &Path, directory: &Path) -> io::Result<Opt
         Answer::Copied { server_name, schema, epoch } => Ok(StoreFacts { server_name, schema, epoch: Epoch(epoch) }),
         Answer::Failed(what) => Err(what),
     }))
-}
-
-/// An error and what caused it.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

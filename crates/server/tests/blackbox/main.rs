@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod e2ee;
+mod faults;
 mod fuzz;
 mod harness;
 mod nodes;

@@ -35,7 +35,7 @@ pub(crate) async fn check(cx: &Context, user_id: &UserId) -> Result<()> {
         return Ok(());
     }
     match read(cx, &key(user_id)).await? {
-        Some((window, _)) if window.count >= MAX => {
+        Some((window, _)) if window.count >= MAX && !cx.is_over(window.ends_at, WINDOW_MS) => {
             Err(ServiceError::LimitExceeded { retry_after_ms: window.ends_at.saturating_sub(cx.now()).max(1) })
         }
         _ => Ok(()),
@@ -49,7 +49,8 @@ pub(crate) async fn count(cx: &Context, user_id: &UserId) -> Result<()> {
     }
     let key = key(user_id);
     for _ in 0..ATTEMPTS {
-        let Some((window, stored)) = read(cx, &key).await? else {
+        let Some((window, stored)) = read(cx, &key).await?.filter(|(window, _)| !cx.is_over(window.ends_at, WINDOW_MS))
+        else {
             let ends_at = cx.now().saturating_add(WINDOW_MS);
             cx.storage.put_short_lived(KIND, &key, bytes(Window { count: 1, ends_at })?, ends_at).await?;
             return Ok(());

@@ -25,7 +25,7 @@ pub enum Proof {
 /// # Errors
 /// [`Refusal::Forbidden`] for a wrong name, password or token, and for a device id that is a cross-signing key
 /// (DEV-13); [`Refusal::UserDeactivated`]; [`ServiceError::UserLocked`] (GEN-15); [`ServiceError::LimitExceeded`] after
-/// too many wrong passwords.
+/// too many wrong passwords; [`ServiceError::UserLimitExceeded`] for a new device of a user who has too many (GEN-22).
 pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<NewLogin> {
     let (issued, session) = tokens::begin(cx, wishes)?;
     let device_id = session.device_id.clone();
@@ -39,13 +39,25 @@ pub async fn login(cx: &Context, proof: Proof, wishes: &DeviceWishes) -> Result<
         if keys::of_user(cx, &user_id).await?.collide_with_device(&device_id) {
             return Err(is_cross_signing_key());
         }
+        let devices = cx.storage.devices(&user_id).await?;
+        if devices.len() >= cx.config.devices_per_user && devices.iter().all(|device| device.id.device_id != device_id)
+        {
+            return Err(too_many_devices(cx));
+        }
         login_token::redeem(cx, &token).await?;
     }
     match cx.storage.login(&user_id, session).await? {
         LoginOutcome::LoggedIn { .. } => Ok(NewLogin { user_id, device_id, tokens: issued }),
         LoginOutcome::IdIsCrossSigningKey => Err(is_cross_signing_key()),
+        LoginOutcome::TooManyDevices => Err(too_many_devices(cx)),
         LoginOutcome::NoAccount => Err(wrong()),
     }
+}
+
+fn too_many_devices(cx: &Context) -> ServiceError {
+    let most = cx.config.devices_per_user;
+    let message = format!("This account has {most} devices, which is all it may have. Log some of them out first.");
+    ServiceError::UserLimitExceeded { message, info_uri: cx.config.limits_info_uri() }
 }
 
 async fn by_password(cx: &Context, name: &str, password: String) -> Result<OwnedUserId> {

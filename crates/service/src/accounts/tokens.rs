@@ -69,6 +69,7 @@ pub(crate) fn begin(cx: &Context, wishes: &DeviceWishes) -> Result<(IssuedTokens
         access_expires_at: tokens.expires_in_ms.map(|lifetime| now.saturating_add(lifetime)),
         refresh: tokens.refresh_token.as_deref().map(hash),
         now,
+        most_devices: cx.config.devices_per_user,
     };
     Ok((tokens, session))
 }

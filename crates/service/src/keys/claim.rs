@@ -34,7 +34,7 @@ pub struct Response {
 /// arrives (OTK-15). A claimer who took many keys of a device gets its fallback key.
 ///
 /// # Errors
-/// Only those of the store.
+/// [`crate::ServiceError::LimitExceeded`] for a claimer who names too many devices, and those of the store.
 pub async fn claim(cx: &Context, claimer: &UserId, request: Request) -> Result<Response> {
     let mut response = Response::default();
     let mut wants = Vec::new();
@@ -53,7 +53,7 @@ pub async fn claim(cx: &Context, claimer: &UserId, request: Request) -> Result<R
     if wants.is_empty() {
         return Ok(response);
     }
-    cx.claim_budget.apply(claimer, &mut wants);
+    cx.claim_budget.apply(claimer, &mut wants)?;
     for claimed in cx.storage.claim_keys(&wants).await? {
         let devices = response.one_time_keys.entry(claimed.user_id).or_default();
         devices.insert(claimed.device_id, BTreeMap::from([(claimed.key_name, claimed.key)]));

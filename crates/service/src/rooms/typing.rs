@@ -8,7 +8,7 @@ use crate::{Context, Result};
 /// How long somebody counts as typing when the client does not say, milliseconds.
 const DEFAULT_MS: u64 = 30_000;
 /// The longest time a client may ask for, milliseconds.
-const MAX_MS: u64 = 120_000;
+pub(crate) const MAX_MS: u64 = 120_000;
 
 /// Says that a user types for so many milliseconds, or with `typing` false that they have stopped.
 ///

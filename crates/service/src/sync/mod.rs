@@ -185,7 +185,9 @@ async fn read(
     answer.presence = presence::section(&view, &facts.presence).await?.into();
     answer.rooms = rooms::section(&view, &facts).await?;
 
-    let counts_are_news = start.since.is_some_and(|since| facts.key_counts_changed >= since);
+    // Counts are as of now, the token as of the horizon. A change above a horizon that has not moved is told when it moves:
+    // an answer now would leave the client where it is, and it would ask again at once, for as long as a slow commit takes.
+    let counts_are_news = start.since.is_some_and(|since| facts.key_counts_changed >= since && horizon > since);
     let has_news = !answer.is_empty() || counts_are_news || start.is_fresh;
     let body = serde_json::to_vec(&answer).map_err(|error| ServiceError::Internal(error.to_string()))?;
     if !has_news {

@@ -19,7 +19,7 @@ const ONLINE: &str = "online";
 const UNAVAILABLE: &str = "unavailable";
 const KIND: &str = "m.presence";
 /// A user who has not synced for this long is offline. Milliseconds; much longer than [`crate::tailer::KEEP`].
-const GONE_AFTER_MS: u64 = 60_000;
+pub(crate) const GONE_AFTER_MS: u64 = 60_000;
 /// A user who is online and was active this lately is told as active now. Milliseconds.
 const ACTIVE_MS: u64 = 60_000;
 /// Ends that are moved by one command.
@@ -43,11 +43,12 @@ pub(crate) async fn seen(cx: &Context, user_id: &UserId, wish: SetPresence) -> R
         present.insert(user_id.to_owned(), Present { state, seen_at: now, noted: true });
     }
     let syncing = Syncing { user_id: user_id.to_owned(), until: now.saturating_add(GONE_AFTER_MS) };
-    let noted = cx.storage.begin_syncing(syncing, state, now).await;
-    if noted.is_err() {
+    if let Err(error) = cx.storage.begin_syncing(syncing, state, now).await {
         changed(cx, user_id);
+        // What is to be read can be read all the same, as when the disk is full.
+        tracing::debug!(error = &error as &dyn std::error::Error, "that a user syncs could not be noted");
     }
-    Ok(noted?)
+    Ok(())
 }
 
 /// Somebody, at any node, changed a user's presence: the next sync here says again what it says.
@@ -63,7 +64,8 @@ pub(crate) async fn keep(cx: &Context) -> Result<()> {
     let now = cx.now();
     let mut here = Vec::new();
     cx.caches.present.lock().retain(|user_id, entry| {
-        if cx.notifier.waits(user_id) {
+        // If the clock was put back, what it said before is not to come.
+        if cx.notifier.waits(user_id) || entry.seen_at > now {
             entry.seen_at = now;
         }
         let until = entry.seen_at.saturating_add(GONE_AFTER_MS);

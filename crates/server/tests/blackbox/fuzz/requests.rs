@@ -54,10 +54,11 @@ pub(super) const PARAMETERS: [&str; 30] = [
 pub(super) fn sensible(world: &World, route: &Route, caller: &Client, random: &mut Random) -> Request {
     let mut room = random.pick(&world.rooms).clone();
     let mut user = random.pick(&world.names).clone();
-    // Often somebody asks for the very place where another hides something.
+    // Often somebody asks for the very place where another hides something. Their own they might give away.
+    let others: Vec<_> = world.hiders.iter().filter(|(hider, _)| hider != caller.user_id()).collect();
     let pries = random.once_in(3);
     if pries {
-        (user, room) = random.pick(&world.hiders).clone();
+        (user, room) = (*random.pick(&others)).clone();
     }
     let parts = route.template.split(['{', '}']).skip(1).step_by(2).map(|name| {
         let value = match name {

@@ -2,10 +2,12 @@
 
 use std::{
     fs::File,
+    io::{BufRead as _, BufReader},
     net::TcpListener,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::Arc,
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
 };
 
 use super::{admin::SECRET, engine::Place};
@@ -23,6 +25,30 @@ pub struct Special {
     pub settings: Vec<(&'static str, String)>,
     /// Where its log goes, instead of to that of the tests.
     pub log: Option<PathBuf>,
+    /// Who hears what it says on standard error, instead of the tests' own.
+    pub said: Option<Said>,
+    /// A program and its arguments by which it is run: those of the server come last.
+    pub through: Vec<String>,
+}
+
+/// What a process said on standard error so far.
+#[derive(Default, Clone)]
+pub struct Said(Arc<Mutex<String>>);
+
+impl Said {
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Listens until the other end is closed.
+    fn listen(&self, from: ChildStderr) {
+        let said = self.clone();
+        thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                said.0.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+    }
 }
 
 enum Launch {
@@ -62,7 +88,15 @@ impl Binary {
     /// A command of the binary, with the settings of this server.
     pub(super) fn command(&self, name: &str) -> Command {
         let Launch::Olmstead { place, listen, special } = &self.launch else { panic!("the server is not ours") };
-        let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
+        let binary = env!("CARGO_BIN_EXE_olmstead");
+        let mut command = match special.through.split_first().filter(|_| name == "serve") {
+            None => Command::new(binary),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
+            }
+        };
         let log = std::env::var("BLACKBOX_LOG").unwrap_or_else(|_| "warn".to_owned());
         command
             .arg(name)
@@ -90,8 +124,30 @@ impl Binary {
             }
             Launch::Other { command } => Command::new(command),
         };
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        self.child = Some(child.expect("the server can be started"));
+        let said = match &self.launch {
+            Launch::Olmstead { special, .. } => special.said.as_ref(),
+            Launch::Other { .. } => None,
+        };
+        if said.is_some() {
+            command.stderr(Stdio::piped());
+        }
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the server can be started");
+        if let Some((said, stderr)) = said.zip(child.stderr.take()) {
+            said.listen(stderr);
+        }
+        self.child = Some(child);
+    }
+
+    /// The number of the process.
+    pub(super) fn process_id(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
+    /// How the process ended by itself, once it has; then it can be started again.
+    pub(super) fn take_end(&mut self) -> Option<ExitStatus> {
+        let status = self.ended()?;
+        self.child = None;
+        Some(status)
     }
 
     /// How the process ended, if it did by itself.

@@ -43,7 +43,7 @@ impl Place {
     }
 
     /// A new database in the cluster of this URL.
-    pub(super) fn in_cluster(url: &str) -> Self {
+    pub fn in_cluster(url: &str) -> Self {
         Self::Database(Database::create(url, "blackbox").unwrap_or_else(|error| panic!("{error}")))
     }
 

@@ -26,6 +26,7 @@ mod engine;
 mod in_process;
 pub mod keys;
 mod nodes;
+mod process;
 mod proxy;
 mod raw;
 mod server;
@@ -35,7 +36,7 @@ mod sync;
 use std::{future::Future, time::Duration};
 
 pub use self::{
-    binary::{Special, free_address},
+    binary::{Said, Special, free_address},
     call::{Call, Response},
     client::Client,
     clock::Clock,

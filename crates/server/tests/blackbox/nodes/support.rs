@@ -12,6 +12,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::HttpConfig;
 use olmstead_service::{
     Context, RegistrationMode, ServiceConfig, caches::Caches, keys::ClaimBudget, notifier::Notifier,
+    to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
@@ -238,6 +239,7 @@ async fn deaf(plan: &Plan, storage: &SharedStorage) -> Context {
         caches: Caches::default(),
         hashing: tokio::sync::Semaphore::new(2),
         claim_budget: ClaimBudget::new(plan.limits),
+        message_budget: MessageBudget::new(plan.limits),
         leaving: AtomicBool::new(false),
         telemetry: Telemetry::none(),
     }

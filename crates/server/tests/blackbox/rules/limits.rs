@@ -194,3 +194,63 @@ async fn connections_of_one_address_are_limited() {
         tokio::task::yield_now().await;
     }
 }
+
+/// GEN-22: a user has so many devices; who has them is told so, with a known device logs in as ever, and with a new one when
+/// another is logged out. A login token is not spent for the refusal.
+#[tokio::test]
+async fn devices_of_a_user_are_limited() {
+    let Some(server) = Server::with_settings(|builder| builder.devices_per_user(3)).await else { return };
+    let [alice, bob] = server.users(["alice", "bob"]).await;
+    let second = alice.another_device().await;
+    alice.another_device().await;
+    let body = login(&alice, alice.password());
+    let refused = alice.post("/login", body.clone()).token(None).await.error(403, "M_USER_LIMIT_EXCEEDED");
+    assert_eq!(refused["info_uri"], "https://localhost/");
+    assert!(refused["error"].as_str().unwrap().contains('3'), "{refused}");
+    assert_eq!(alice.get("/devices").await.ok()["devices"].as_array().unwrap().len(), 3);
+    bob.another_device().await;
+    let known = alice.login(second.device_id()).await;
+    let token = known.post("/_matrix/client/v1/login/get_token", json!({})).with_password().await.ok();
+    let by_token = json!({"type": "m.login.token", "token": token["login_token"]});
+    alice.post("/login", by_token.clone()).token(None).await.error(403, "M_USER_LIMIT_EXCEEDED");
+    known.post("/logout", json!({})).await.ok();
+    alice.post("/login", by_token).token(None).await.ok();
+    alice.post("/login", body).token(None).await.error(403, "M_USER_LIMIT_EXCEEDED");
+}
+
+/// One user cannot fill the inbox of a device that does not sync; others can still reach it, the sender can reach others, and
+/// all that was accepted is there when it does sync.
+#[tokio::test]
+async fn messages_of_one_sender_to_one_device_are_limited() {
+    let Some(server) = Server::with_settings(|builder| builder).await else { return };
+    let [alice, bob, carol] = server.users(["alice", "bob", "carol"]).await;
+    let send = |to: &Client, n: usize, bytes: usize| {
+        let content = json!({"n": n, "padding": "x".repeat(bytes)});
+        json!({"messages": {to.user_id(): {to.device_id(): content}}})
+    };
+    let mut accepted = 0;
+    let stopped = loop {
+        let path = format!("/sendToDevice/m.test/t{accepted}");
+        let answer = bob.put(&path, send(&alice, accepted, 60_000)).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 2_000, "there is an end");
+    };
+    says_when_to_come_back(&stopped);
+    assert!(accepted >= 300, "{accepted} are far from what a client sends");
+    bob.put("/sendToDevice/m.test/other", send(&carol, 0, 10)).await.ok();
+    carol.put("/sendToDevice/m.test/other", send(&alice, accepted, 10)).await.ok();
+    let mut seen = Vec::new();
+    let mut since = None::<String>;
+    while seen.len() <= accepted {
+        let place = since.map(|since| format!("&since={since}")).unwrap_or_default();
+        let sync = alice.get(format!("/sync?timeout=0{place}")).await.ok();
+        let events = sync["to_device"]["events"].as_array().cloned().unwrap_or_default();
+        assert!(!events.is_empty(), "{} of {} arrived", seen.len(), accepted + 1);
+        seen.extend(events.iter().map(|event| event["content"]["n"].as_u64().unwrap()));
+        since = sync["next_batch"].as_str().map(str::to_owned);
+    }
+    assert!(seen.iter().copied().eq(0..=accepted as u64));
+}

@@ -1,8 +1,9 @@
 //! The dashboard and the alerts ask for what a server measures.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use super::metrics::{labels, metrics, serving, work};
+use crate::harness::deadline;
 
 /// Names in a query that are no metrics: functions, keywords, labels, suffixes.
 fn names(text: &str) -> BTreeSet<String> {
@@ -46,18 +47,29 @@ fn queries() -> Vec<String> {
     queries
 }
 
+/// Names and labels of what is measured, when the devices were looked at after something was done.
+async fn all_measured(address: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    let looked = async {
+        loop {
+            ticks.tick().await;
+            let text = metrics(address).await;
+            let measured = text.lines().filter(|line| !line.starts_with('#'));
+            let measured: BTreeSet<_> =
+                measured.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect();
+            if measured.contains("olmstead_to_device_inbox_count") {
+                return (measured, labels(&text));
+            }
+        }
+    };
+    tokio::time::timeout(deadline(), looked).await.expect("the devices were not looked at")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dashboard_and_alerts_name_what_is_measured() {
     let Some((nodes, address)) = serving().await else { return };
     work(&nodes[0]).await;
-    let text = metrics(&address).await;
-    let measured: BTreeSet<String> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split(['{', ' ']).next())
-        .map(str::to_owned)
-        .collect();
-    let known = labels(&text);
+    let (measured, known) = all_measured(&address).await;
     for query in queries() {
         for name in names(&query).into_iter().filter(|name| !known.contains(name)) {
             assert!(measured.contains(&name), "{name}, asked for by\n{query}\nis not among {measured:#?}");

@@ -15,7 +15,9 @@ async fn nodes(settings: impl Fn(usize) -> Vec<(&'static str, String)>) -> Optio
     let count = if Engine::chosen() == Engine::Postgres { 2 } else { 1 };
     let mut nodes = Vec::new();
     for node in 0..count {
-        nodes.push(Server::special_process(place.clone(), Special { settings: settings(node), log: None }).await?);
+        nodes.push(
+            Server::special_process(place.clone(), Special { settings: settings(node), ..Special::default() }).await?,
+        );
     }
     Some(nodes)
 }

@@ -28,7 +28,8 @@ pub(super) async fn section(look: &Look<'_>) -> Result<E2ee> {
     let moves = Moves::load(look.cx, &facts.memberships, span.0, span.1).await?;
     let (changed, own) = (facts.device_lists.clone(), facts.own_device_lists.clone());
     let lists = device_lists::between(look.cx, look.user(), &facts.memberships, &moves, changed, own, span).await?;
-    let is_recounted = facts.key_counts_changed >= from;
+    // As for `/sync`: what is above the horizon is told when the horizon moves.
+    let is_recounted = facts.key_counts_changed >= from && look.horizon > from;
     Ok(E2ee {
         device_lists: (!lists.is_empty()).then_some(lists),
         one_time_keys: is_recounted.then(|| counts.one_time_keys.clone()),

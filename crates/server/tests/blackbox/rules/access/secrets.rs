@@ -132,6 +132,7 @@ async fn neither_the_store_nor_the_log_has_secrets() {
             ("OLMSTEAD_REGISTRATION__TOKEN", token.clone()),
         ],
         log: Some(log.clone()),
+        ..Special::default()
     };
     let Some(server) = Server::special_process(place.clone(), special).await else { return };
     let alice = a_day(&server, &mut secrets, &token).await;

@@ -1,5 +1,10 @@
 //! Keys as clients make them, signed.
 
+// A run that cannot go on ends, with what it saw.
+#![allow(clippy::panic)]
+
+use std::fmt;
+
 use ruma::CanonicalJsonValue;
 use serde_json::{Map, Value, json};
 use vodozemac::{Ed25519SecretKey, olm::Account};
@@ -7,19 +12,31 @@ use vodozemac::{Ed25519SecretKey, olm::Account};
 use crate::client::Client;
 
 /// The keys of a device.
-pub(crate) struct Device {
+pub struct Device {
     account: Account,
     user_id: String,
     device_id: String,
 }
 
 impl Device {
-    pub(crate) fn new(client: &Client) -> Self {
-        Self { account: Account::new(), user_id: client.user_id.clone(), device_id: client.device_id.clone() }
+    /// New keys for a client.
+    #[must_use]
+    pub fn new(client: &Client) -> Self {
+        Self::of(&client.user_id, &client.device_id)
+    }
+
+    /// New keys for the device with these ids.
+    #[must_use]
+    pub fn of(user_id: &str, device_id: &str) -> Self {
+        Self { account: Account::new(), user_id: user_id.to_owned(), device_id: device_id.to_owned() }
     }
 
     /// The object `device_keys`.
-    pub(crate) fn signed(&self) -> Value {
+    ///
+    /// # Panics
+    /// Never: what is signed is canonical JSON.
+    #[must_use]
+    pub fn signed(&self) -> Value {
         let device = &self.device_id;
         self.sign(json!({
             "user_id": self.user_id,
@@ -33,7 +50,7 @@ impl Device {
     }
 
     /// So many new one-time keys.
-    pub(crate) fn one_time_keys(&mut self, count: usize) -> Value {
+    pub fn one_time_keys(&mut self, count: usize) -> Value {
         let mut all = Map::new();
         while all.len() < count {
             let keys = self.account.generate_one_time_keys((count - all.len()).min(50)).created;
@@ -48,7 +65,7 @@ impl Device {
     }
 
     /// A fallback key.
-    pub(crate) fn fallback_key(&mut self) -> Value {
+    pub fn fallback_key(&mut self) -> Value {
         self.account.generate_fallback_key();
         let keys = self.account.fallback_key();
         let keys = keys.into_iter().map(|(id, key)| {
@@ -65,8 +82,14 @@ impl Device {
     }
 }
 
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Device({} {})", self.user_id, self.device_id)
+    }
+}
+
 /// The cross-signing keys of a user.
-pub(crate) struct Identity {
+pub struct Identity {
     user_id: String,
     master: Ed25519SecretKey,
     self_signing: Ed25519SecretKey,
@@ -74,13 +97,16 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(user_id: &str) -> Self {
+    /// A new identity of a user.
+    #[must_use]
+    pub fn new(user_id: &str) -> Self {
         let [master, self_signing, user_signing] = std::array::from_fn(|_| Ed25519SecretKey::new());
         Self { user_id: user_id.to_owned(), master, self_signing, user_signing }
     }
 
     /// The body of `keys/device_signing/upload`.
-    pub(crate) fn upload(&self) -> Value {
+    #[must_use]
+    pub fn upload(&self) -> Value {
         json!({
             "master_key": self.key("master", &self.master),
             "self_signing_key": self.sign(self.key("self_signing", &self.self_signing), &self.master),
@@ -89,7 +115,8 @@ impl Identity {
     }
 
     /// A device with the signature of the self-signing key.
-    pub(crate) fn sign_device(&self, device: Value) -> Value {
+    #[must_use]
+    pub fn sign_device(&self, device: Value) -> Value {
         self.sign(device, &self.self_signing)
     }
 
@@ -105,6 +132,12 @@ impl Identity {
         own[format!("ed25519:{}", key.public_key().to_base64())] = json!(signature);
         object["signatures"] = Value::Object(signatures);
         object
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity({})", self.user_id)
     }
 }
 

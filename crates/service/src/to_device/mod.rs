@@ -1,5 +1,7 @@
 //! `PUT /sendToDevice/{eventType}/{txnId}` (TD).
 
+mod budget;
+
 use olmstead_domain::{
     json::RawJson,
     to_device::{DeviceTarget, parse_messages},
@@ -12,6 +14,7 @@ use olmstead_telemetry::trace;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::budget::MessageBudget;
 use crate::{Context, Result, ServiceError};
 
 /// The body.
@@ -64,7 +67,8 @@ pub(crate) fn deliver(stored: &RawJson) -> Result<Box<RawValue>> {
 /// Puts messages in inboxes, once for one transaction id (TD-10). Unknown users and devices are passed over (TD-12).
 ///
 /// # Errors
-/// The refusals of the domain's checks; nothing was sent then.
+/// The refusals of the domain's checks, and [`ServiceError::LimitExceeded`] when the sender's [`MessageBudget`] is spent;
+/// nothing was sent then.
 pub async fn send(
     cx: &Context,
     sender: &DeviceRef,
@@ -89,6 +93,7 @@ pub async fn send(
             messages.push(OutgoingMessage { recipient, event });
         }
     }
+    cx.message_budget.spend(&sender.user_id, &messages)?;
     let transaction = TransactionKey {
         device: sender.clone(),
         scope: format!("sendToDevice/{event_type}"),

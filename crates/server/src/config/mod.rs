@@ -1,6 +1,10 @@
 //! The configuration of the binary: a TOML file, then environment variables over it.
 
-use std::path::{Path, PathBuf};
+mod limits;
+mod storage;
+mod watching;
+
+use std::path::Path;
 
 use figment::{
     Figment,
@@ -10,10 +14,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ServerError;
 
-mod watching;
-
-pub use self::watching::{Admin, Telemetry};
-
+pub use self::{
+    limits::Limits,
+    storage::{EngineName, Storage},
+    watching::{Admin, Telemetry},
+};
 pub use olmstead_service::Secret;
 
 /// Everything that can be set. Each key is also an environment variable: `OLMSTEAD_` and the key in capitals, with two
@@ -52,42 +57,6 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// What is not in the specification yet.
     pub unstable: Unstable,
-}
-
-/// Where data is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Storage {
-    /// The engine.
-    pub engine: EngineName,
-    /// The directory of an embedded engine.
-    pub path: PathBuf,
-    /// The URL of the database, for the engine `postgres`; a secret, since it may have a password in it.
-    pub url: Option<Secret>,
-    /// How many connections each node has at most for commands and reads; three more wait for news most of the time.
-    pub max_connections: u32,
-    /// How long one statement may take in the database, in seconds, before it is given up.
-    pub statement_timeout_seconds: u32,
-}
-
-/// A storage engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EngineName {
-    /// Embedded RocksDB.
-    RocksDb,
-    /// A PostgreSQL database, which several nodes share.
-    Postgres,
-}
-
-impl EngineName {
-    /// As in the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::RocksDb => "rocksdb",
-            Self::Postgres => "postgres",
-        }
-    }
 }
 
 /// Who may register.
@@ -130,20 +99,6 @@ pub struct Rooms {
     /// The version of new rooms that name none.
     #[serde(deserialize_with = "text_or_number")]
     pub default_version: String,
-}
-
-/// Limits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// `false` lifts all rate limits, for tests.
-    pub enabled: bool,
-    /// One-time keys that are kept for a device, of each algorithm; the oldest beyond are dropped.
-    pub one_time_keys: usize,
-    /// Connections at once; others wait.
-    pub connections: usize,
-    /// Connections at once from one address that is not in `trusted_proxies`; others are closed.
-    pub connections_per_address: usize,
 }
 
 /// The log.
@@ -196,20 +151,6 @@ impl Default for Config {
     }
 }
 
-impl Default for Storage {
-    fn default() -> Self {
-        // A build with one engine needs no word about it.
-        let engine = if cfg!(feature = "rocksdb") { EngineName::RocksDb } else { EngineName::Postgres };
-        Self {
-            engine,
-            path: PathBuf::from("olmstead-data"),
-            url: None,
-            max_connections: 16,
-            statement_timeout_seconds: 30,
-        }
-    }
-}
-
 impl Default for Tokens {
     fn default() -> Self {
         Self { access_lifetime_seconds: 300 }
@@ -219,12 +160,6 @@ impl Default for Tokens {
 impl Default for Rooms {
     fn default() -> Self {
         Self { default_version: "12".to_owned() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { enabled: true, one_time_keys: 5_000, connections: 20_000, connections_per_address: 2_000 }
     }
 }
 
@@ -314,58 +249,6 @@ impl Config {
     }
 }
 
-/// A client keeps up to a hundred keys here: with room for fewer it would upload for ever.
-const FEWEST_ONE_TIME_KEYS: usize = 100;
-/// More would only fill the store.
-const MOST_ONE_TIME_KEYS: usize = 1_000_000;
-
-impl Limits {
-    fn check(&self) -> Result<(), ServerError> {
-        if (FEWEST_ONE_TIME_KEYS..=MOST_ONE_TIME_KEYS).contains(&self.one_time_keys) {
-            return Ok(());
-        }
-        Err(ServerError::Config(format!(
-            "limits.one_time_keys is not between {FEWEST_ONE_TIME_KEYS} and {MOST_ONE_TIME_KEYS}"
-        )))
-    }
-}
-
-/// With fewer, one slow command would hold up all others.
-const FEWEST_CONNECTIONS: u32 = 2;
-/// What PostgreSQL could serve at all, as a guard against slips.
-const MOST_CONNECTIONS: u32 = 1_000;
-/// A statement that takes longer than this will not end well.
-const LONGEST_STATEMENT_SECONDS: u32 = 600;
-
-impl Storage {
-    fn check(&self) -> Result<(), ServerError> {
-        let url = self.url.as_ref().map_or("", Secret::reveal);
-        let refused = match self.engine {
-            EngineName::Postgres if url.is_empty() => {
-                "storage.engine is \"postgres\", but storage.url is not set".to_owned()
-            }
-            EngineName::Postgres if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) => {
-                "storage.url does not begin with postgres://".to_owned()
-            }
-            EngineName::Postgres if !(FEWEST_CONNECTIONS..=MOST_CONNECTIONS).contains(&self.max_connections) => {
-                format!("storage.max_connections is not between {FEWEST_CONNECTIONS} and {MOST_CONNECTIONS}")
-            }
-            EngineName::Postgres if !(1..=LONGEST_STATEMENT_SECONDS).contains(&self.statement_timeout_seconds) => {
-                format!("storage.statement_timeout_seconds is not between 1 and {LONGEST_STATEMENT_SECONDS}")
-            }
-            // Data would silently go elsewhere than its owner thinks.
-            EngineName::RocksDb if !url.is_empty() => {
-                "storage.url is set, but storage.engine is \"rocksdb\"".to_owned()
-            }
-            EngineName::RocksDb if self.path.as_os_str().is_empty() => {
-                "storage.engine is \"rocksdb\", but storage.path is empty".to_owned()
-            }
-            _ => return Ok(()),
-        };
-        Err(ServerError::Config(refused))
-    }
-}
-
 /// What is wrong in the file, and on which line; without the line itself, which may hold a secret.
 fn in_file(path: &Path, text: &str, error: &toml::de::Error) -> ServerError {
     let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
@@ -408,7 +291,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn from_file(text: &str) -> Result<Config, ServerError> {
+    /// What a file with this text says.
+    pub(super) fn from_file(text: &str) -> Result<Config, ServerError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("olmstead.toml");
         std::fs::write(&path, text).unwrap();
@@ -444,30 +328,6 @@ mod tests {
     fn a_token_mode_without_a_token_is_refused() {
         let error = from_file("server_name = \"a\"\n[registration]\nmode = \"token\"\n").unwrap_err().to_string();
         assert!(error.contains("registration.token"), "{error}");
-    }
-
-    #[test]
-    fn each_engine_asks_for_what_it_needs() {
-        let storage = |text: &str| from_file(&format!("server_name = \"a\"\n[storage]\n{text}"));
-        let refused = |text: &str| storage(text).unwrap_err().to_string();
-        let postgres = |text: &str| format!("engine = \"postgres\"\nurl = \"postgres://u:pass@h/db\"\n{text}");
-        assert!(refused("engine = \"postgres\"").contains("storage.url is not set"));
-        assert!(refused("engine = \"postgres\"\nurl = \"mysql://h\"").contains("postgres://"));
-        assert!(refused("engine = \"rocksdb\"\nurl = \"postgres://h/db\"").contains("storage.engine is \"rocksdb\""));
-        assert!(refused(&postgres("max_connections = 1")).contains("storage.max_connections"));
-        assert!(refused(&postgres("statement_timeout_seconds = 0")).contains("storage.statement_timeout_seconds"));
-        let config = storage(&postgres("max_connections = 40")).unwrap();
-        assert_eq!((config.storage.engine, config.storage.max_connections), (EngineName::Postgres, 40));
-    }
-
-    #[test]
-    fn a_pool_of_one_time_keys_has_room_for_those_of_a_client() {
-        let limits = |text: &str| from_file(&format!("server_name = \"a\"\n[limits]\n{text}"));
-        assert_eq!(limits("").unwrap().limits.one_time_keys, 5_000);
-        assert_eq!(limits("one_time_keys = 100").unwrap().limits.one_time_keys, 100);
-        for text in ["one_time_keys = 0", "one_time_keys = 99", "one_time_keys = 1000001"] {
-            assert!(limits(text).unwrap_err().to_string().contains("limits.one_time_keys"), "{text}");
-        }
     }
 
     #[test]
