@@ -64,9 +64,9 @@ async fn tail(cx: &Context) {
             // An engine that stopped hinting is followed by the tick alone.
             alive = hint.changed(), if hinted => hinted = alive.is_ok(),
         }
-        let noticed = std::time::Instant::now();
+        let (noticed, before) = (std::time::Instant::now(), seen);
         let followed = follow(cx, &mut seen).await;
-        if !cx.notifier.is_idle() {
+        if seen != before && !cx.notifier.is_idle() {
             cx.telemetry.health().woken(noticed.elapsed());
         }
         if let Err(error) = followed {

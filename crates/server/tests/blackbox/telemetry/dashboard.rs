@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
+use serde_json::json;
+
 use super::metrics::{labels, metrics, serving, work};
-use crate::harness::deadline;
+use crate::harness::{Server, deadline};
 
 /// Names in a query that are no metrics: functions, keywords, labels, suffixes.
 fn names(text: &str) -> BTreeSet<String> {
@@ -47,29 +49,39 @@ fn queries() -> Vec<String> {
     queries
 }
 
-/// Names and labels of what is measured, when the devices were looked at after something was done.
-async fn all_measured(address: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+/// Names and labels of what is measured, when the devices were looked at and somebody who waited was woken.
+async fn all_measured(server: &Server, address: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let [waiting, busy] = server.users(["waiting", "busy"]).await;
+    let mut waiting = waiting.syncing();
+    waiting.now().await;
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     let looked = async {
         loop {
             ticks.tick().await;
+            busy.send_to_device("org.example", json!({busy.user_id(): {"*": {}}})).await;
             let text = metrics(address).await;
             let measured = text.lines().filter(|line| !line.starts_with('#'));
             let measured: BTreeSet<_> =
                 measured.filter_map(|line| line.split(['{', ' ']).next()).map(str::to_owned).collect();
-            if measured.contains("olmstead_to_device_inbox_count") {
+            if ["olmstead_to_device_inbox_count", "olmstead_wakeups_latency_seconds_count"]
+                .iter()
+                .all(|name| measured.contains(*name))
+            {
                 return (measured, labels(&text));
             }
         }
     };
-    tokio::time::timeout(deadline(), looked).await.expect("the devices were not looked at")
+    tokio::select! {
+        found = tokio::time::timeout(deadline(), looked) => found.expect("the devices were not looked at"),
+        _ = waiting.peek(deadline() * 2) => unreachable!("nothing is for the one who waits"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dashboard_and_alerts_name_what_is_measured() {
     let Some((nodes, address)) = serving().await else { return };
     work(&nodes[0]).await;
-    let (measured, known) = all_measured(&address).await;
+    let (measured, known) = all_measured(&nodes[0], &address).await;
     for query in queries() {
         for name in names(&query).into_iter().filter(|name| !known.contains(name)) {
             assert!(measured.contains(&name), "{name}, asked for by\n{query}\nis not among {measured:#?}");
