@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use olmstead_domain::position::Position;
 use olmstead_storage::{
-    Inspection, Result, accounts::Account, devices::Device, inspection::DeviceHealth, keys::KeyCounts,
+    Inspection, Result,
+    accounts::Account,
+    devices::Device,
+    inspection::{DeviceHealth, UserTraces},
+    keys::KeyCounts,
 };
 use ruma::UserId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
     PostgresStore,
@@ -39,16 +43,19 @@ async fn health(sql: &mut PgConnection, user_id: &UserId, most: usize) -> Done<V
         "SELECT d.user_id, d.device_id, d.generation, d.display_name, d.created_at, d.identity_keys,
              d.dehydrated_data IS NOT NULL AS dehydrated, s.at, s.ip,
              p.algorithm, p.next - p.first AS count, p.fallback_key IS NOT NULL AS fallback, p.fallback_used,
-             i.waiting, i.oldest
+             i.waiting, o.position AS oldest, o.event
          FROM device d
          LEFT JOIN device_seen s USING (generation)
          LEFT JOIN pool p USING (generation)
          CROSS JOIN LATERAL (
-             SELECT count(*) AS waiting, min(position) AS oldest FROM (
-                 SELECT position FROM inbox WHERE inbox.generation = d.generation
-                 ORDER BY position, ordinal LIMIT $2
+             SELECT count(*) AS waiting FROM (
+                 SELECT FROM inbox WHERE inbox.generation = d.generation ORDER BY position, ordinal LIMIT $2
              ) AS first
          ) AS i
+         LEFT JOIN LATERAL (
+             SELECT position, event FROM inbox WHERE inbox.generation = d.generation
+             ORDER BY position, ordinal LIMIT 1
+         ) AS o ON true
          WHERE d.user_id = $1 ORDER BY d.device_id, p.algorithm",
     )
     .bind(user_id.as_str())
@@ -72,7 +79,7 @@ async fn health(sql: &mut PgConnection, user_id: &UserId, most: usize) -> Done<V
                 counts: KeyCounts::default(),
                 fallback_keys: BTreeMap::new(),
                 waiting: row.count("waiting")?,
-                oldest: row.maybe_count("oldest")?.map(Position),
+                oldest: row.maybe_count("oldest")?.map(Position).zip(row.maybe_json("event")?),
             });
         }
         let (Some(health), Some(algorithm)) = (all.last_mut(), row.maybe_text("algorithm")?) else { continue };
@@ -91,6 +98,30 @@ async fn health(sql: &mut PgConnection, user_id: &UserId, most: usize) -> Done<V
     Ok(all)
 }
 
+async fn traces(sql: &mut PgConnection, user_id: &UserId, most: usize) -> Done<UserTraces> {
+    let changed = sqlx::query(
+        "SELECT max(position) AS position FROM (
+             SELECT position, user_id FROM device_list_log ORDER BY position DESC LIMIT $2
+         ) AS newest WHERE user_id = $1",
+    )
+    .bind(user_id.as_str())
+    .bind(rows::limit(most))
+    .fetch_one(&mut *sql)
+    .await?;
+    let signers = sqlx::query(
+        "SELECT signer, key_id, signature FROM foreign_signature WHERE signed = $1 ORDER BY signer, key_id LIMIT $2",
+    )
+    .bind(user_id.as_str())
+    .bind(rows::limit(most))
+    .fetch_all(sql)
+    .await?;
+    let signer = |row: &PgRow| -> Done<_> { Ok((row.id("signer")?, row.text("key_id")?, row.text("signature")?)) };
+    Ok(UserTraces {
+        list_changed: changed.maybe_count("position")?.map(Position),
+        signers: signers.iter().map(signer).collect::<Done<_>>()?,
+    })
+}
+
 #[async_trait]
 impl Inspection for PostgresStore {
     async fn accounts_after(&self, after: Option<&UserId>, limit: usize) -> Result<Vec<Account>> {
@@ -99,6 +130,10 @@ impl Inspection for PostgresStore {
 
     async fn device_health(&self, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>> {
         read!(self, |connection| health(connection, user_id, most).await)
+    }
+
+    async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces> {
+        read!(self, |connection| traces(connection, user_id, most).await)
     }
 
     /// Transactions that were begun since the oldest that runs in the whole cluster.

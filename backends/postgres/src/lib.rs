@@ -9,6 +9,7 @@
 
 mod account_data;
 mod accounts;
+mod audit;
 pub mod backup;
 mod backups;
 mod batch;
@@ -38,6 +39,7 @@ mod open;
 mod presence;
 mod profiles;
 mod queues;
+mod repair;
 mod rooms;
 mod rows;
 mod schema;

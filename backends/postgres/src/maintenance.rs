@@ -28,6 +28,11 @@ impl Maintenance for PostgresStore {
     async fn checkpoint(&self, _directory: &Path) -> Result<Option<StoreFacts>> {
         Ok(None)
     }
+
+    /// What was written can always be asked of the database.
+    async fn failed(&self) -> String {
+        std::future::pending().await
+    }
 }
 
 /// What the store in a database is.

@@ -1,8 +1,12 @@
 //! Reads for operators.
 
 use async_trait::async_trait;
-use olmstead_domain::position::Position;
-use olmstead_storage::{Inspection, Result, accounts::Account, devices::DeviceRef, inspection::DeviceHealth};
+use olmstead_storage::{
+    Inspection, Result,
+    accounts::Account,
+    devices::DeviceRef,
+    inspection::{DeviceHealth, UserTraces},
+};
 use ruma::UserId;
 
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
     devices::shown,
     keys::{Key, Table},
     pools::Pools,
-    reads::{Reads, Span, json},
+    reads::{Reads, Span, json, raw},
     rows,
     to_device::inbox_span,
 };
@@ -21,11 +25,12 @@ fn health(reads: &impl Reads, user_id: &UserId, most: usize) -> Result<Vec<Devic
     for (device_id, row) in rows::devices(reads, user_id)? {
         let id = DeviceRef { user_id: user_id.to_owned(), device_id: device_id.clone(), generation: row.generation };
         let pools = Pools::read(reads, &id)?;
-        let (mut waiting, mut oldest): (u64, Option<Position>) = (0, None);
+        let (mut waiting, mut oldest) = (0, None);
         let (prefix, span) = inbox_span(reads, &id)?;
         for row in reads.scan(span)?.take(most) {
+            let (key, event) = row?;
             if oldest.is_none() {
-                oldest = Some(prefix.parts_after(&row?.0)?.cursor()?.position);
+                oldest = Some((prefix.parts_after(&key)?.cursor()?.position, raw(Table::Inbox, event)?));
             }
             waiting += 1;
         }
@@ -40,6 +45,27 @@ fn health(reads: &impl Reads, user_id: &UserId, most: usize) -> Result<Vec<Devic
         });
     }
     Ok(all)
+}
+
+fn traces(reads: &impl Reads, user_id: &UserId, most: usize) -> Result<UserTraces> {
+    let mut traces = UserTraces::default();
+    let log = Key::new(Table::DeviceListLog);
+    for row in reads.scan(Span::prefix(&log).backward())?.take(most) {
+        let (key, _) = row?;
+        let mut parts = log.parts_after(&key)?;
+        let position = parts.position()?;
+        if parts.text()? == user_id.as_str() {
+            traces.list_changed = Some(position);
+            break;
+        }
+    }
+    let signatures = Key::new(Table::ForeignSignature).text(user_id);
+    for row in reads.scan(Span::prefix(&signatures))?.take(most) {
+        let (key, signature) = row?;
+        let mut parts = signatures.parts_after(&key)?;
+        traces.signers.push((parts.id()?, parts.text()?, String::from_utf8_lossy(&signature).into_owned()));
+    }
+    Ok(traces)
 }
 
 #[async_trait]
@@ -60,6 +86,11 @@ impl Inspection for RocksStore {
     async fn device_health(&self, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>> {
         let user_id = user_id.to_owned();
         self.read_view_of(true, move |view, _| health(view, &user_id, most)).await
+    }
+
+    async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces> {
+        let user_id = user_id.to_owned();
+        self.read_view_of(true, move |view, _| traces(view, &user_id, most)).await
     }
 
     async fn horizon_lag(&self) -> Result<u64> {

@@ -127,6 +127,8 @@ tables! {
     ReplacedToken = 0x18 in Main;
     /// (user, device, generation, pair, hash) → nothing.
     DeviceReplacedToken = 0x19 in Main;
+    /// (number) → what an operator did.
+    Audit = 0x1a in Main;
 
     /// (user, device, generation, part, …): head of a pool, keys, ids, spent keys, fallback keys; see `pools`.
     Pool = 0x40 in Pools;

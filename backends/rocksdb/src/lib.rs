@@ -6,6 +6,7 @@
 
 mod account_data;
 mod accounts;
+mod audit;
 mod backups;
 mod census;
 mod changes;
@@ -37,6 +38,7 @@ mod newest;
 mod place;
 mod pools;
 mod reads;
+mod repair;
 mod rooms;
 mod rows;
 mod short_lived;

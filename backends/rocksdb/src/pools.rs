@@ -237,6 +237,26 @@ pub(crate) fn take(
     Ok(Some(Taken { key_name: format!("{algorithm}:{}", stored.key_id), key: stored.value, fallback: true }))
 }
 
+/// All one-time keys of a device leave their pools, as if they had been claimed, and its fallback keys count as given out.
+/// How many one-time keys there were. The device is told in any case, since it may not know what it should.
+pub(crate) fn spend(command: &mut Command<'_>, device: &DeviceRef) -> Result<u64> {
+    let pools = Pools::read(command, device)?;
+    let mut spent = 0;
+    for (algorithm, mut head) in pools.heads {
+        spent += head.count();
+        while head.count() > 0 {
+            leave(command, device, &algorithm, &mut head)?;
+        }
+        command.put(&pool_part(device, HEAD, &algorithm), head.to_bytes())?;
+    }
+    for (algorithm, mut fallback) in pools.fallbacks.into_iter().filter(|(_, fallback)| !fallback.used) {
+        fallback.used = true;
+        command.put_json(&pool_part(device, FALLBACK, &algorithm), &fallback)?;
+    }
+    counts_changed(command, device)?;
+    Ok(spent)
+}
+
 /// All one-time keys of all devices leave their pools, as if they had been claimed. On disk with the next durable write.
 pub(crate) fn drop_one_time_keys(inner: &Inner) -> Result<()> {
     let table = Key::new(Table::Pool);

@@ -86,10 +86,22 @@ macro_rules! conformance_suite {
                 generations_are_never_used_again
                 device_list_changes_are_read_by_span
             }
+            audit {
+                the_record_is_read_from_its_end
+                parallel_entries_are_all_there
+                the_record_survives_a_restart
+            }
+            repair {
+                dropped_one_time_keys_are_spent
+                dropping_nothing_tells_the_device
+                a_claim_beside_a_drop_takes_a_key_or_none
+                an_announced_device_list_is_a_change
+            }
             inspection {
                 accounts_come_in_pages
                 the_health_of_devices_is_read
                 a_changed_identity_is_told
+                the_traces_of_a_user_are_read
                 a_quiet_store_has_no_lag
             }
             keys {

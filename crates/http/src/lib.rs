@@ -4,6 +4,7 @@
 //! calls one use case. Errors become a status and an errcode in [`error`], and nowhere else.
 
 mod address;
+pub mod admin;
 pub mod auth;
 pub mod client;
 pub mod error;

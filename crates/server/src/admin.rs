@@ -12,9 +12,9 @@ use axum::{
 
 use crate::telemetry::Providers;
 
-/// What is served there.
-pub fn router(providers: Arc<Providers>) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(providers)
+/// What is served there: the metrics to anybody, and the admin API of a server to its operators.
+pub fn router(providers: Arc<Providers>, api: Router) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(providers).fallback_service(api)
 }
 
 /// `GET /metrics`, in Prometheus' text format.

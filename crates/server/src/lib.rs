@@ -40,5 +40,7 @@ mod run;
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub mod telemetry;
 
+pub use olmstead_http::admin::OperatorToken;
+
 #[cfg(any(feature = "rocksdb", feature = "postgres"))]
 pub use self::{builder::ServerBuilder, config::Config, error::ServerError, run::Server};

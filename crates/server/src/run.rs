@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::Router;
-use olmstead_http::HttpConfig;
+use olmstead_http::{HttpConfig, admin::OperatorToken};
 use olmstead_service::{Context, tailer};
 use olmstead_storage::StorageError;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -79,6 +79,11 @@ impl Server {
     /// All routes of the server, to be mounted at the root.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// The admin API for these operators, to be served where no client reaches it.
+    pub fn admin_router(&self, operators: &[OperatorToken]) -> Router {
+        olmstead_http::admin::router(Arc::clone(&self.cx), operators)
     }
 
     /// Serves connections until `shutdown` completes. Then `GET /health` says 503, and after the time of

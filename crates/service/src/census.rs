@@ -5,7 +5,7 @@ use std::time::Duration;
 use olmstead_telemetry::Census;
 use ruma::OwnedUserId;
 
-use crate::{Context, Result};
+use crate::{Context, Result, to_device};
 
 /// Users of one page.
 const PAGE: usize = 50;
@@ -33,7 +33,7 @@ impl Taking {
         let horizon = cx.storage.horizon().await?;
         health.saw_stream(horizon.epoch.0, cx.storage.horizon_lag().await?);
         let accounts = cx.storage.accounts_after(self.after.as_deref(), PAGE).await?;
-        let mut census = self.so_far;
+        let (mut census, now) = (self.so_far, cx.now());
         for account in accounts.iter().filter(|account| !account.deactivated) {
             for device in cx.storage.device_health(&account.user_id, MOST).await? {
                 if device.identity_keys.is_none() {
@@ -44,6 +44,8 @@ impl Taking {
                 census.empty_pools += u64::from(keys == 0);
                 census.used_fallbacks += u64::from(device.fallback_keys.get(ALGORITHM) == Some(&true));
                 census.longest_inbox = census.longest_inbox.max(device.waiting);
+                let sent = device.oldest.as_ref().and_then(|(_, event)| to_device::sent_at(event));
+                census.oldest_message = census.oldest_message.max(sent.map_or(0, |at| now.saturating_sub(at)));
                 health.saw_device(keys, device.waiting);
             }
         }

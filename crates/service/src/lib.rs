@@ -5,6 +5,7 @@
 
 pub mod account_data;
 pub mod accounts;
+pub mod admin;
 pub mod backups;
 pub mod caches;
 mod census;

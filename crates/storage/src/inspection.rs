@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use olmstead_domain::{json::RawJson, position::Position};
-use ruma::UserId;
+use ruma::{OwnedUserId, UserId};
 
 use crate::{Result, accounts::Account, devices::Device, keys::KeyCounts};
 
@@ -23,8 +23,18 @@ pub struct DeviceHealth {
     pub fallback_keys: BTreeMap<String, bool>,
     /// How many messages wait; as many as were to be counted at most.
     pub waiting: u64,
-    /// The position of the oldest of them.
-    pub oldest: Option<Position>,
+    /// The oldest of them, and its position.
+    pub oldest: Option<(Position, RawJson)>,
+}
+
+/// What no other read tells of a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserTraces {
+    /// The last change of the device list, if it is among the newest of the server.
+    pub list_changed: Option<Position>,
+    /// Signatures of other users on the master key: signer, key id such as `ed25519:…`, signature. Nobody but the signers
+    /// may be told of them over the client API (SIG-15).
+    pub signers: Vec<(OwnedUserId, String, String)>,
 }
 
 /// Reads for operators. None of them locks anything, and each is bounded by its limit and by what one user has.
@@ -36,6 +46,9 @@ pub trait Inspection: Send + Sync {
     /// The devices of a user in order of their ids, the dehydrated one too. Waiting messages of each are counted up to
     /// `most`.
     async fn device_health(&self, user_id: &UserId, most: usize) -> Result<Vec<DeviceHealth>>;
+
+    /// Looks among the newest `most` changes of device lists, and reads as many signatures at most.
+    async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces>;
 
     /// How many positions were given to writes that are not final, as far as the engine can tell.
     async fn horizon_lag(&self) -> Result<u64>;

@@ -6,6 +6,7 @@
 
 pub mod account_data;
 pub mod accounts;
+pub mod audit;
 pub mod backups;
 pub mod changes;
 pub mod cross_signing;
@@ -18,6 +19,7 @@ pub mod inspection;
 pub mod keys;
 pub mod maintenance;
 pub mod media;
+pub mod repair;
 pub mod rooms;
 pub mod short_lived;
 pub mod sync;
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 pub use self::{
     account_data::AccountData,
     accounts::Accounts,
+    audit::Audit,
     backups::Backups,
     changes::Changes,
     cross_signing::CrossSigning,
@@ -42,6 +45,7 @@ pub use self::{
     keys::Keys,
     maintenance::Maintenance,
     media::Media,
+    repair::Repair,
     rooms::Rooms,
     short_lived::ShortLived,
     sync::SyncReads,
@@ -53,6 +57,7 @@ pub use self::{
 pub trait Storage:
     AccountData
     + Accounts
+    + Audit
     + Backups
     + Changes
     + CrossSigning
@@ -64,6 +69,7 @@ pub trait Storage:
     + Keys
     + Maintenance
     + Media
+    + Repair
     + Rooms
     + ShortLived
     + SyncReads

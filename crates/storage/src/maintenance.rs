@@ -37,7 +37,5 @@ pub trait Maintenance: Send + Sync {
     /// Waits until the store has failed for good, and says how: what it last wrote may or may not be on disk, so it can
     /// promise nothing more until it is opened anew, and fails all commands. An engine that finds out by itself what was
     /// written, and goes on, never answers.
-    async fn failed(&self) -> String {
-        std::future::pending().await
-    }
+    async fn failed(&self) -> String;
 }

@@ -46,6 +46,7 @@ pub struct Health {
     used_fallbacks: Gauge<u64>,
     devices: Gauge<u64>,
     longest: Gauge<u64>,
+    oldest: Gauge<f64>,
     lag: Gauge<u64>,
     epoch: Gauge<u64>,
 }
@@ -61,6 +62,8 @@ pub struct Census {
     pub used_fallbacks: u64,
     /// Messages that wait for the one for which the most do.
     pub longest_inbox: u64,
+    /// How long the message waits that waits longest, milliseconds.
+    pub oldest_message: u64,
 }
 
 impl Health {
@@ -102,6 +105,11 @@ impl Health {
                 "olmstead.to_device.longest_inbox",
                 "Messages that wait for the device for which the most do",
             ),
+            oldest: meter
+                .f64_gauge("olmstead.to_device.oldest")
+                .with_unit("s")
+                .with_description("How long the message waits that waits longest")
+                .build(),
             lag: gauge("olmstead.horizon.lag", "Positions that were given to writes and are not final"),
             epoch: gauge("olmstead.store.epoch", "The life of the store; a restore begins another"),
         };
@@ -204,6 +212,7 @@ impl Health {
         self.empty_pools.record(census.empty_pools, &[]);
         self.used_fallbacks.record(census.used_fallbacks, &[]);
         self.longest.record(census.longest_inbox, &[]);
+        self.oldest.record(census.oldest_message as f64 / 1_000.0, &[]);
     }
 
     /// How far the stream of changes is.

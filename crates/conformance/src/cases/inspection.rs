@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use olmstead_storage::keys::UploadOutcome;
+use olmstead_storage::{cross_signing::SignatureTarget, inspection::UserTraces, keys::UploadOutcome};
 
+use super::signatures::signature;
 use crate::{
     Store,
     support::{
-        keys::{identity_keys, nothing},
+        keys::{identity, identity_keys, nothing},
         to_device,
     },
 };
@@ -57,7 +58,9 @@ pub async fn the_health_of_devices_is_read(store: Store) {
     assert_eq!(first.fallback_keys, BTreeMap::from([("signed_curve25519".to_owned(), false)]));
     assert!(second.counts.one_time_keys.is_empty() && second.fallback_keys.is_empty());
     assert_eq!((first.waiting, second.waiting), (4, 0), "counted up to the bound");
-    assert!(first.oldest.is_some_and(|oldest| oldest >= before) && second.oldest.is_none());
+    let (at, oldest) = first.oldest.clone().unwrap();
+    assert!(at >= before && second.oldest.is_none());
+    assert_eq!(oldest.get(), to_device(&phone, "0").event.get());
     assert!(!first.dehydrated);
 
     while !store.claim(&phone).await.unwrap().fallback {}
@@ -69,7 +72,7 @@ pub async fn the_health_of_devices_is_read(store: Store) {
     assert_eq!(first.fallback_keys, BTreeMap::from([("signed_curve25519".to_owned(), true)]));
     assert!(first.counts.one_time_keys.is_empty());
     assert_eq!(first.waiting, 4);
-    assert!(first.oldest.is_some_and(|oldest| oldest > first_waits.position));
+    assert!(first.oldest.is_some_and(|(at, _)| at > first_waits.position));
     assert!(store.device_health(&store.user("carol").await, 1).await.unwrap().is_empty());
 }
 
@@ -84,6 +87,29 @@ pub async fn a_changed_identity_is_told(store: Store) {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// When a device list last changed, and who signed the master key.
+pub async fn the_traces_of_a_user_are_read(store: Store) {
+    let (alice, phone) = store.user_with_device("alice").await;
+    let (bob, laptop) = store.user_with_device("bob").await;
+    assert_eq!(store.user_traces(&alice, 10).await.unwrap(), UserTraces::default());
+    store.upload_identity(&phone, "1").await;
+    let between = store.position().await;
+    store.upload_identity(&laptop, "1").await;
+    let of_alice = store.user_traces(&alice, 10).await.unwrap().list_changed.unwrap();
+    let of_bob = store.user_traces(&bob, 10).await.unwrap().list_changed.unwrap();
+    assert!(of_alice < between && of_bob >= between);
+    assert_eq!(store.device_list_changes(of_alice, of_alice.next()).await.unwrap(), vec![alice.clone()]);
+    assert!(store.user_traces(&alice, 1).await.unwrap().list_changed.is_none(), "only the newest are looked at");
+
+    store.put_identity(&alice, &identity(&alice, 1)).await;
+    let master = store.cross_signing_keys(&alice).await.unwrap().master.unwrap();
+    let by_bob = signature(SignatureTarget::MasterKey(alice.clone()), &master, &bob, "B");
+    assert_eq!(store.add_signatures(vec![by_bob.clone()]).await.unwrap(), [true]);
+    let signers = store.user_traces(&alice, 10).await.unwrap().signers;
+    assert_eq!(signers, vec![(bob.clone(), by_bob.key_id, by_bob.signature)]);
+    assert!(store.user_traces(&bob, 10).await.unwrap().signers.is_empty());
 }
 
 /// Nothing lags behind when nothing is written.

@@ -2,6 +2,7 @@
 
 pub mod account_data;
 pub mod accounts;
+pub mod audit;
 pub mod backups;
 pub mod changes;
 pub mod cross_signing;
@@ -20,6 +21,7 @@ pub mod nodes;
 pub mod positions;
 pub mod properties;
 pub mod relations;
+pub mod repair;
 pub mod restored;
 pub mod room_state;
 pub mod rooms;

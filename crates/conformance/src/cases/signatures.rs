@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-fn signature(target: SignatureTarget, object: &RawJson, signer: &UserId, key_id: &str) -> NewSignature {
+pub(super) fn signature(target: SignatureTarget, object: &RawJson, signer: &UserId, key_id: &str) -> NewSignature {
     NewSignature {
         target,
         verified_against: object.clone(),

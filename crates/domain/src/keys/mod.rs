@@ -12,6 +12,7 @@ mod error;
 pub mod fallback;
 pub mod one_time;
 pub mod signatures;
+mod signed;
 pub mod visibility;
 
 pub use cross_signing::{CrossSigningKey, CrossSigningKeys, CrossSigningPublicKeys, CrossSigningUpload, KeyUsage};
@@ -21,6 +22,7 @@ pub use error::KeysError;
 pub use fallback::StoredFallback;
 pub use one_time::OneTimeKey;
 pub use signatures::Signer;
+pub use signed::Signed;
 
 /// The most bytes the JSON of an identity key or cross-signing key may have. It leaves room for signatures and the
 /// envelope within the 65 536 bytes a federation EDU may have.

@@ -234,6 +234,7 @@ impl Config {
         }
         self.storage.check()?;
         self.limits.check()?;
+        self.admin.check()?;
         self.telemetry.check()?;
         if self.tokens.access_lifetime_seconds == 0 {
             return Err(ServerError::Config("tokens.access_lifetime_seconds is 0".to_owned()));

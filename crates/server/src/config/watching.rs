@@ -1,5 +1,7 @@
 //! What an operator sees: metrics, traces, and the address for administration.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Secret, one_or_many};
@@ -9,9 +11,26 @@ use crate::ServerError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Addresses for administration, which no client should reach: `GET /metrics`. None by default.
+    /// Addresses for administration, which no client should reach: `GET /metrics` and the admin API. None by default.
     #[serde(deserialize_with = "one_or_many")]
     pub listen: Vec<String>,
+    /// Tokens of operators by their names. An operator needs one for the admin API and the commands that use it, and what
+    /// is done with it is recorded under its name. At least 20 letters each. None by default; then the API lets nobody in.
+    pub tokens: BTreeMap<String, Secret>,
+}
+
+/// Shorter tokens can be guessed.
+const SHORTEST_TOKEN: usize = 20;
+
+impl Admin {
+    pub(super) fn check(&self) -> Result<(), ServerError> {
+        match self.tokens.iter().find(|(_, token)| token.reveal().chars().count() < SHORTEST_TOKEN) {
+            Some((name, _)) => Err(ServerError::Config(format!(
+                "admin.tokens.{name} is shorter than {SHORTEST_TOKEN} letters: `openssl rand -hex 32` makes a good one"
+            ))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Metrics and traces.

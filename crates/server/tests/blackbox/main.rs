@@ -11,6 +11,7 @@ mod fuzz;
 mod harness;
 mod nodes;
 mod olm;
+mod operators;
 mod oracle;
 mod processes;
 mod restore;

@@ -33,7 +33,7 @@ pub(crate) async fn of_user(cx: &Context, user_id: &UserId) -> Result<CrossSigni
 }
 
 /// Reads stored cross-signing keys; what does not read back was damaged in the store.
-fn read_stored(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Result<CrossSigningKeys> {
+pub(crate) fn read_stored(user_id: &UserId, stored: &cross_signing::CrossSigningKeys) -> Result<CrossSigningKeys> {
     CrossSigningKeys::from_stored(
         user_id,
         stored.master.as_ref(),

@@ -11,16 +11,17 @@ use olmstead_domain::{
     rooms::Pdu,
 };
 use olmstead_storage::{
-    AccountData, Accounts, Backups, CrossSigning, DehydratedDevices, Devices, Directory, Ephemeral, Inspection, Keys,
-    Maintenance, Media, Result, Rooms, ShortLived, Storage, StorageError,
+    AccountData, Accounts, Audit, Backups, CrossSigning, DehydratedDevices, Devices, Directory, Ephemeral, Inspection,
+    Keys, Maintenance, Media, Repair, Result, Rooms, ShortLived, Storage, StorageError,
     account_data::{AccountDataEntry, Pusher},
     accounts::{Account, StandingChange},
+    audit::AuditEntry,
     backups::*,
     cross_signing::*,
     dehydrated::DehydratedDevice,
     devices::*,
     ephemeral::{Presence, Receipt, Syncing},
-    inspection::DeviceHealth,
+    inspection::{DeviceHealth, UserTraces},
     keys::*,
     maintenance::StoreFacts,
     media::MediaInfo,
@@ -52,7 +53,18 @@ macro_rules! absent {
 absent! { Inspection:
     accounts_after(Option<&UserId>, usize) -> Vec<Account>;
     device_health(&UserId, usize) -> Vec<DeviceHealth>;
+    user_traces(&UserId, usize) -> UserTraces;
     horizon_lag() -> u64;
+}
+
+absent! { Audit:
+    add_audit_entry(AuditEntry) -> u64;
+    audit_entries(Option<u64>, usize) -> Vec<(u64, AuditEntry)>;
+}
+
+absent! { Repair:
+    drop_one_time_keys(&DeviceRef) -> Option<u64>;
+    announce_device_list(&UserId) -> bool;
 }
 
 absent! { AccountData:
@@ -159,6 +171,11 @@ absent! { Keys:
 absent! { Maintenance:
     store_facts() -> StoreFacts;
     checkpoint(&Path) -> Option<StoreFacts>;
+    {
+        async fn failed(&self) -> String {
+            std::future::pending().await
+        }
+    }
 }
 
 absent! { Media:

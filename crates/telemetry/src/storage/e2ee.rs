@@ -7,7 +7,7 @@ use olmstead_domain::{
     position::{Cursor, Position},
 };
 use olmstead_storage::{
-    Backups, CrossSigning, DehydratedDevices, Devices, Keys, Result, SyncReads, ToDevice,
+    Backups, CrossSigning, DehydratedDevices, Devices, Keys, Repair, Result, SyncReads, ToDevice,
     backups::{
         BackupInfo, BackupKey, BackupSelection, BackupState, DeleteBackupOutcome, PutBackupOutcome, StoredBackupKey,
         UpdateBackupOutcome,
@@ -117,6 +117,18 @@ watched! {
             let outcome = self.watch("put_backup_keys", self.inner.put_backup_keys(user_id, version, keys)).await?;
             self.health().backed_up(count, &outcome);
             Ok(outcome)
+        }
+    }
+}
+
+watched! {
+    Repair:
+    drop_one_time_keys(device: &DeviceRef) -> Option<u64>;
+    + {
+        async fn announce_device_list(&self, user_id: &UserId) -> Result<bool> {
+            let announced = self.watch("announce_device_list", self.inner.announce_device_list(user_id)).await?;
+            self.health().device_lists_changed(usize::from(announced));
+            Ok(announced)
         }
     }
 }

@@ -127,6 +127,10 @@ impl Maintenance for Observed {
     async fn checkpoint(&self, directory: &Path) -> Result<Option<StoreFacts>> {
         self.watch("checkpoint", self.inner.checkpoint(directory)).await
     }
+
+    async fn failed(&self) -> String {
+        self.inner.failed().await
+    }
 }
 
 #[async_trait]

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{
-    AccountData, Accounts, Ephemeral, Inspection, Media, Result, ShortLived,
+    AccountData, Accounts, Audit, Ephemeral, Inspection, Media, Result, ShortLived,
     account_data::{AccountDataEntry, Pusher},
     accounts::{Account, StandingChange},
+    audit::AuditEntry,
     devices::NewSession,
     ephemeral::{Presence, Receipt, Syncing},
-    inspection::DeviceHealth,
+    inspection::{DeviceHealth, UserTraces},
     media::MediaInfo,
 };
 use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
@@ -77,5 +78,12 @@ watched! {
     Inspection:
     accounts_after(after: Option<&UserId>, limit: usize) -> Vec<Account>;
     device_health(user_id: &UserId, most: usize) -> Vec<DeviceHealth>;
+    user_traces(user_id: &UserId, most: usize) -> UserTraces;
     horizon_lag() -> u64;
+}
+
+watched! {
+    Audit:
+    add_audit_entry(entry: AuditEntry) -> u64;
+    audit_entries(before: Option<u64>, limit: usize) -> Vec<(u64, AuditEntry)>;
 }

@@ -59,6 +59,11 @@ impl DeviceKeys {
         Self { user_id: client.user_id().to_owned(), device_id, account }
     }
 
+    /// The same keys for another device, as a copied client has them.
+    pub fn copied_to(self, client: &Client) -> Self {
+        Self { user_id: client.user_id().to_owned(), device_id: client.device_id().to_owned(), account: self.account }
+    }
+
     pub fn device_id(&self) -> &str {
         &self.device_id
     }

@@ -100,7 +100,8 @@ impl CryptoClient {
         Self::begin(client, Some(sliding::connection(&client.patient()))).await.run()
     }
 
-    fn run(mut self) -> Self {
+    /// Goes on syncing in the background.
+    pub fn run(mut self) -> Self {
         let this = &mut self;
         let inner = Arc::downgrade(&this.inner);
         let task = tokio::spawn(async move {

@@ -1,0 +1,6 @@
+//! What operators see and do: the admin API and its commands.
+
+mod access;
+mod doctor;
+mod inspect;
+mod support;
