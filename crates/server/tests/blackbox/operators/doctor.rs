@@ -163,7 +163,8 @@ async fn real_clients_understand_each_other_after_a_repair() {
     // Well-formed keys of another account under the device's name, as a client has that was put back to an older state.
     let mut others = DeviceKeys::of(bob.user_id(), bob.device_id());
     let strange = others.one_time_keys(60);
-    let strange = strange.as_object().unwrap().iter().map(|(name, key)| (name.clone(), raw(key))).collect();
+    let strange = strange.as_object().unwrap().values().enumerate();
+    let strange = strange.map(|(n, key)| (format!("{ALGORITHM}:STRANGE{n}"), raw(key))).collect();
     let upload = KeysUpload { one_time_keys: strange, pool_limit: 100, claimed_memory: 1_000, ..KeysUpload::default() };
     managed.storage.upload_keys(&device_ref(&managed, &bob).await, upload).await.unwrap();
     bobs.sync().await;
