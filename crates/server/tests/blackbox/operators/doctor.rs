@@ -50,7 +50,14 @@ async fn empty(managed: &Managed, of: &Client) {
     let device = device_ref(managed, of).await;
     let (user_id, device_id) = (device.user_id, device.device_id);
     let want = ClaimWant { user_id, device_id, algorithm: ALGORITHM.to_owned(), spares: false };
-    while managed.storage.claim_keys(&[want.clone()]).await.unwrap().first().is_some_and(|key| !key.fallback) {}
+    while managed
+        .storage
+        .claim_keys(std::slice::from_ref(&want))
+        .await
+        .unwrap()
+        .first()
+        .is_some_and(|key| !key.fallback)
+    {}
 }
 
 /// Every fault is found, each by its name, and after the advised repairs none is left.
