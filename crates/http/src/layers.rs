@@ -31,7 +31,7 @@ pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
                     .on_failure(DefaultOnFailure::new().level(Level::DEBUG)),
             )
             // A refusal before the body is read must not cost the client its connection.
-            .layer(middleware::map_request(unread_body::keep))
+            .layer(middleware::map_request_with_state(app.clone(), unread_body::keep))
             // Answers every OPTIONS itself and puts CORS headers on all answers, errors too (GEN-8).
             .layer(cors())
             // A bug in one handler is one failed request.

@@ -33,7 +33,11 @@ use self::{
     class::Class,
     open::OpenRequests,
 };
-use crate::{App, address, auth, error::ApiError};
+use crate::{
+    App, address, auth,
+    error::ApiError,
+    extract::{BACKUP_BODY_LIMIT, BODY_LIMIT},
+};
 
 /// So many in a burst, and so many back each second.
 const fn allowed(burst: u32, per_second: u32) -> Quota {
@@ -140,6 +144,15 @@ pub(crate) async fn by_user(State(app): State<App>, request: Request, next: Next
     let (request, _room) = limits.bodies.bound(request);
     let response = next.run(request).await;
     Ok(answers::hold(response, open).ok_or_else(again)?)
+}
+
+/// The largest body, bytes, that the route of a request takes.
+pub(crate) fn largest_body(app: &App, request: &Request) -> usize {
+    match Class::of(request.method(), request.uri()) {
+        Class::Upload => usize::try_from(app.cx.config.max_upload_size).unwrap_or(usize::MAX),
+        _ if class::is_backup(request.uri()) => BACKUP_BODY_LIMIT,
+        _ => BODY_LIMIT,
+    }
 }
 
 /// What is told of a body that these limits cut off; `None` if something else broke it.
