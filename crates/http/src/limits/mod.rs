@@ -15,6 +15,7 @@ mod answers;
 mod bodies;
 mod class;
 mod open;
+mod parsing;
 
 use std::{error::Error, num::NonZeroU32};
 
@@ -32,6 +33,7 @@ use self::{
     bodies::{Bodies, Cut},
     class::Class,
     open::OpenRequests,
+    parsing::Parsing,
 };
 use crate::{
     App, address, auth,
@@ -68,6 +70,7 @@ pub struct Limits {
     read: Quotas<OwnedUserId>,
     open: OpenRequests,
     bodies: Bodies,
+    parsing: Parsing,
 }
 
 impl Limits {
@@ -84,6 +87,7 @@ impl Limits {
             read: Quotas::new(READ),
             open: OpenRequests::default(),
             bodies: Bodies::default(),
+            parsing: Parsing::default(),
         }
     }
 
@@ -93,6 +97,18 @@ impl Limits {
     /// [`ServiceError::LimitExceeded`] with the time to wait.
     pub fn authentication(&self, address: &str) -> Result<(), ServiceError> {
         if self.enabled { Ok(self.authentication.check(&address.to_owned())?) } else { Ok(()) }
+    }
+
+    /// Does work that grows with a body of so many bytes: large ones in their turn and on threads of their own.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] if the work broke.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.parsing.run(bytes, work).await
     }
 
     fn user(&self, user_id: &UserId, class: Class) -> Result<(), ServiceError> {
