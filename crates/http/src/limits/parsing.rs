@@ -53,6 +53,8 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(20);
+
     async fn thread_of(parsing: &Parsing, bytes: usize) -> ThreadId {
         parsing.run(bytes, || current().id()).await.unwrap()
     }
@@ -71,11 +73,11 @@ mod tests {
         let (end, ends) = mpsc::channel::<()>();
         let long = parsing.run(SMALL + 1, move || {
             begun.send(()).unwrap();
-            ends.recv().unwrap();
+            ends.recv_timeout(PATIENCE).unwrap();
         });
         // Given up, as when a client goes away.
         assert!(tokio::time::timeout(Duration::from_millis(50), long).await.is_err());
-        begins.recv().unwrap();
+        begins.recv_timeout(PATIENCE).unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(50), thread_of(&parsing, SMALL + 1)).await.is_err());
         assert_eq!(thread_of(&parsing, SMALL).await, current().id(), "small ones need no turn");
         end.send(()).unwrap();
