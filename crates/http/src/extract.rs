@@ -13,7 +13,7 @@ use olmstead_service::{Refusal, ServiceError};
 use ruma::api::{IncomingRequest, IncomingRequestExt as _, OutgoingResponse, OutgoingResponseExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{error::ApiError, limits};
+use crate::{App, error::ApiError, limits};
 
 /// The largest body of an ordinary request, bytes. Larger ones are refused before they are read (GEN-10).
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -60,6 +60,17 @@ pub fn parse_json<T: DeserializeOwned>(body: &[u8], missing: Missing) -> Result<
         .map_err(|error| if is_json(text) { json_error(&error.to_string(), missing) } else { not_json() })
 }
 
+impl App {
+    /// As [`parse_json`], without keeping others waiting for a large body.
+    pub(crate) async fn parse<T: DeserializeOwned + Send + 'static>(
+        &self,
+        body: Bytes,
+        missing: Missing,
+    ) -> Result<T, ApiError> {
+        self.limits.parse(body.len(), move || parse_json(&body, missing)).await?
+    }
+}
+
 /// A body as text. Asked of all of it at once: a parser does not look at bytes of members it has no use for.
 fn utf8(body: &[u8]) -> Result<&str, ApiError> {
     std::str::from_utf8(body).map_err(|_| not_json())
@@ -94,17 +105,17 @@ pub fn json_error(message: &str, missing: Missing) -> ApiError {
 }
 
 /// A JSON body of the usual size; a missing field is `M_MISSING_PARAM`. Take `Bytes` through [`RawBody`] and call
-/// [`parse_json`] where something else is wanted.
+/// `App::parse` where something else is wanted.
 #[derive(Debug, Clone)]
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<App> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read_body(body, &parts.headers, BODY_LIMIT).await?;
-        Ok(Self(parse_json(&bytes, Missing::MissingParam)?))
+        Ok(Self(app.parse(bytes, Missing::MissingParam).await?))
     }
 }
 
@@ -164,27 +175,30 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 #[derive(Debug, Clone)]
 pub struct Ruma<T, const LIMIT: usize = BODY_LIMIT>(pub T);
 
-impl<T: IncomingRequest, S: Send + Sync, const LIMIT: usize> FromRequest<S> for Ruma<T, LIMIT> {
+impl<T: IncomingRequest + Send + 'static, const LIMIT: usize> FromRequest<App> for Ruma<T, LIMIT> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let path = RawPathParams::from_request_parts(&mut parts, state)
+        let path = RawPathParams::from_request_parts(&mut parts, app)
             .await
             .map_err(|_| ApiError::refused(Refusal::InvalidParam, "The path is not right."))?;
-        let arguments: Vec<&str> = path.iter().map(|(_, value)| value).collect();
+        let arguments: Vec<String> = path.iter().map(|(_, value)| value.to_owned()).collect();
         let bytes = read_body(body, &parts.headers, LIMIT).await?;
-        if T::METHOD != axum::http::Method::GET && !bytes.is_empty() {
-            refuse_array(&bytes)?;
-            if !is_json(utf8(&bytes)?) {
-                return Err(not_json());
-            }
-        }
-        let request = http::Request::from_parts(parts, &bytes[..]);
-        T::try_from_http_request(request, &arguments)
-            .map(Self)
-            .map_err(|error| json_error(&error.to_string(), Missing::MissingParam))
+        app.limits.parse(bytes.len(), move || read_ruma(parts, &bytes, &arguments)).await?.map(Self)
     }
+}
+
+fn read_ruma<T: IncomingRequest>(parts: Parts, body: &[u8], arguments: &[String]) -> Result<T, ApiError> {
+    if T::METHOD != axum::http::Method::GET && !body.is_empty() {
+        refuse_array(body)?;
+        if !is_json(utf8(body)?) {
+            return Err(not_json());
+        }
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    T::try_from_http_request(http::Request::from_parts(parts, body), &arguments)
+        .map_err(|error| json_error(&error.to_string(), Missing::MissingParam))
 }
 
 /// An answer in ruma's type for the endpoint.
@@ -245,12 +259,12 @@ impl ObjectBody {
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for ObjectBody {
+impl FromRequest<App> for ObjectBody {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let RawBody(bytes) = RawBody::<BODY_LIMIT>::from_request(request, state).await?;
-        let body: RawJson = parse_json(&bytes, Missing::MissingParam)?;
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let RawBody(bytes) = RawBody::<BODY_LIMIT>::from_request(request, app).await?;
+        let body: RawJson = app.parse(bytes, Missing::MissingParam).await?;
         if body.is_object() {
             Ok(Self(body))
         } else {

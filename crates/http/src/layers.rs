@@ -23,7 +23,7 @@ pub(crate) fn apply(routes: Router<App>, app: &App) -> Router<App> {
             // One span and one measurement a request.
             .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
             // A refusal before the body is read must not cost the client its connection.
-            .layer(middleware::map_request(unread_body::keep))
+            .layer(middleware::map_request_with_state(app.clone(), unread_body::keep))
             // Answers every OPTIONS itself and puts CORS headers on all answers, errors too (GEN-8).
             .layer(cors())
             // A bug in one handler is one failed request.

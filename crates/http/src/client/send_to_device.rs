@@ -7,7 +7,7 @@ use crate::{
     App,
     auth::{AnyActive, Auth},
     error::ApiResult,
-    extract::{Empty, Missing, Path, RawBody, parse_json},
+    extract::{Empty, Missing, Path, RawBody},
     routes::ClientRoutes as _,
 };
 
@@ -22,7 +22,7 @@ async fn handler(
     Path((event_type, transaction_id)): Path<(String, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Empty> {
-    let request = parse_json(&body, Missing::BadJson)?;
+    let request = app.parse(body, Missing::BadJson).await?;
     to_device::send(&app.cx, &auth.device, &event_type, &transaction_id, &request).await?;
     Ok(Empty)
 }

@@ -154,7 +154,8 @@ mod tests {
     /// What the client of such a request is told.
     async fn told(request: Request) -> (u16, bool, bool) {
         let (parts, body) = request.into_parts();
-        let error = crate::extract::read_body(body, &parts.headers, 1 << 20).await.unwrap_err();
+        let read = crate::extract::read_body(body, &parts.headers, 1 << 20);
+        let error = tokio::time::timeout(Duration::from_secs(20), read).await.unwrap().unwrap_err();
         let answer = axum::response::IntoResponse::into_response(error);
         let has = |name: &str| answer.headers().contains_key(name);
         (answer.status().as_u16(), has("connection"), has("retry-after"))

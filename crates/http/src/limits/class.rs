@@ -35,6 +35,11 @@ impl Class {
     }
 }
 
+/// Whether the request may bring keys for a backup.
+pub(super) fn is_backup(uri: &Uri) -> bool {
+    uri.path().contains("/room_keys/keys")
+}
+
 /// Whether the request may wait for something to happen.
 pub(super) fn is_long_poll(uri: &Uri) -> bool {
     uri.path().ends_with("/sync") && parameter(uri, "timeout").is_some_and(|timeout| timeout != "0")

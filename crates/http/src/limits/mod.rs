@@ -15,6 +15,7 @@ mod answers;
 mod bodies;
 mod class;
 mod open;
+mod parsing;
 
 use std::{error::Error, num::NonZeroU32};
 
@@ -32,8 +33,13 @@ use self::{
     bodies::{Bodies, Cut},
     class::Class,
     open::OpenRequests,
+    parsing::Parsing,
 };
-use crate::{App, address, auth, error::ApiError};
+use crate::{
+    App, address, auth,
+    error::ApiError,
+    extract::{BACKUP_BODY_LIMIT, BODY_LIMIT},
+};
 
 /// So many in a burst, and so many back each second.
 const fn allowed(burst: u32, per_second: u32) -> Quota {
@@ -64,6 +70,7 @@ pub struct Limits {
     read: Quotas<OwnedUserId>,
     open: OpenRequests,
     bodies: Bodies,
+    parsing: Parsing,
 }
 
 impl Limits {
@@ -80,6 +87,7 @@ impl Limits {
             read: Quotas::new(READ),
             open: OpenRequests::default(),
             bodies: Bodies::default(),
+            parsing: Parsing::default(),
         }
     }
 
@@ -89,6 +97,18 @@ impl Limits {
     /// [`ServiceError::LimitExceeded`] with the time to wait.
     pub fn authentication(&self, address: &str) -> Result<(), ServiceError> {
         if self.enabled { Ok(self.authentication.check(&address.to_owned())?) } else { Ok(()) }
+    }
+
+    /// Does work that grows with a body of so many bytes: large ones in their turn and on threads of their own.
+    ///
+    /// # Errors
+    /// [`ServiceError::Internal`] if the work broke.
+    pub(crate) async fn parse<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.parsing.run(bytes, work).await
     }
 
     fn user(&self, user_id: &UserId, class: Class) -> Result<(), ServiceError> {
@@ -140,6 +160,15 @@ pub(crate) async fn by_user(State(app): State<App>, request: Request, next: Next
     let (request, _room) = limits.bodies.bound(request);
     let response = next.run(request).await;
     Ok(answers::hold(response, open).ok_or_else(again)?)
+}
+
+/// The largest body, bytes, that the route of a request takes.
+pub(crate) fn largest_body(app: &App, request: &Request) -> usize {
+    match Class::of(request.method(), request.uri()) {
+        Class::Upload => usize::try_from(app.cx.config.max_upload_size).unwrap_or(usize::MAX),
+        _ if class::is_backup(request.uri()) => BACKUP_BODY_LIMIT,
+        _ => BODY_LIMIT,
+    }
 }
 
 /// What is told of a body that these limits cut off; `None` if something else broke it.

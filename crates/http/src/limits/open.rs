@@ -107,9 +107,11 @@ mod tests {
     fn places_are_given_back() {
         let open = OpenRequests::default();
         let (alice, bob) = (user_id!("@alice:example.org"), user_id!("@bob:example.org"));
-        let polls: Vec<_> = std::iter::from_fn(|| open.begin(alice, true)).collect();
+        // More than there are, and an end where there is no bound.
+        let all = 2 * REQUESTS as usize;
+        let polls: Vec<_> = std::iter::from_fn(|| open.begin(alice, true)).take(all).collect();
         assert_eq!(polls.len(), LONG_POLLS as usize);
-        let others: Vec<_> = std::iter::from_fn(|| open.begin(alice, false)).collect();
+        let others: Vec<_> = std::iter::from_fn(|| open.begin(alice, false)).take(all).collect();
         assert_eq!(others.len(), (REQUESTS - LONG_POLLS) as usize);
         assert!(open.begin(bob, true).is_some(), "others have places of their own");
         drop(polls);

@@ -1,6 +1,7 @@
 //! `GET` and `PUT /_matrix/client/v3/user/{userId}/account_data/{type}`, and the same of a room.
 
 use axum::extract::State;
+use bytes::Bytes;
 use olmstead_domain::json::RawJson;
 use olmstead_service::{Refusal, account_data};
 use ruma::{OwnedRoomId, OwnedUserId};
@@ -9,7 +10,7 @@ use crate::{
     App,
     auth::{Auth, SuspendedToo},
     error::{ApiError, ApiResult},
-    extract::{Empty, Json, Missing, Path, RawBody, parse_json},
+    extract::{Empty, Json, Missing, Path, RawBody},
 };
 
 pub(super) async fn get(
@@ -26,7 +27,7 @@ pub(super) async fn put(
     Path((user_id, kind)): Path<(OwnedUserId, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Empty> {
-    account_data::set(&app.cx, &auth, &user_id, None, &kind, content(&body)?).await?;
+    account_data::set(&app.cx, &auth, &user_id, None, &kind, content(&app, body).await?).await?;
     Ok(Empty)
 }
 
@@ -44,14 +45,14 @@ pub(super) async fn put_of_room(
     Path((user_id, room_id, kind)): Path<(OwnedUserId, OwnedRoomId, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Empty> {
-    account_data::set(&app.cx, &auth, &user_id, Some(&room_id), &kind, content(&body)?).await?;
+    account_data::set(&app.cx, &auth, &user_id, Some(&room_id), &kind, content(&app, body).await?).await?;
     Ok(Empty)
 }
 
 /// Nothing at all is not taken for an empty object here: it would wipe what is stored.
-fn content(body: &[u8]) -> ApiResult<RawJson> {
+async fn content(app: &App, body: Bytes) -> ApiResult<RawJson> {
     if body.is_empty() {
         return Err(ApiError::refused(Refusal::NotJson, "The body is empty."));
     }
-    parse_json(body, Missing::BadJson)
+    app.parse(body, Missing::BadJson).await
 }

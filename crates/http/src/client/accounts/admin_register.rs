@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     App,
     error::ApiResult,
-    extract::{Json, Missing, RawBody, parse_json},
+    extract::{Json, Missing, RawBody},
 };
 
 pub(super) async fn get(State(app): State<App>) -> ApiResult<Json<Value>> {
@@ -16,7 +16,7 @@ pub(super) async fn get(State(app): State<App>) -> ApiResult<Json<Value>> {
 
 pub(super) async fn post(State(app): State<App>, RawBody(body): RawBody) -> ApiResult<Json<Map<String, Value>>> {
     admin_register::check_on(&app.cx)?;
-    let wish: AdminRegistration = parse_json(&body, Missing::MissingParam)?;
+    let wish: AdminRegistration = app.parse(body, Missing::MissingParam).await?;
     let login = admin_register::create(&app.cx, wish).await?;
     Ok(Json(super::login_members(&app.cx, &login)))
 }

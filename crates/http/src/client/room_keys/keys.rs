@@ -9,7 +9,7 @@ use crate::{
     App,
     auth::{Auth, SuspendedToo},
     error::ApiResult,
-    extract::{BACKUP_BODY_LIMIT, Json, JsonText, Missing, Path, Query, RawBody, parse_json},
+    extract::{BACKUP_BODY_LIMIT, Json, JsonText, Missing, Path, Query, RawBody},
 };
 
 /// The query: the version is always needed (BKP-11).
@@ -25,9 +25,9 @@ async fn put(
     auth: &Auth<SuspendedToo>,
     version: &Version,
     scope: Scope<'_>,
-    body: &Body,
+    body: Body,
 ) -> ApiResult<Json<Updated>> {
-    let body = parse_json(&body.0, Missing::BadJson)?;
+    let body = app.parse(body.0, Missing::BadJson).await?;
     Ok(Json(backups::put_keys(&app.cx, &auth.device.user_id, &version.version, scope, &body).await?))
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn put_all(
     Query(version): Query<Version>,
     body: Body,
 ) -> ApiResult<Json<Updated>> {
-    put(&app, &auth, &version, Scope::All, &body).await
+    put(&app, &auth, &version, Scope::All, body).await
 }
 
 /// `DELETE /room_keys/keys`
@@ -81,7 +81,7 @@ pub(super) async fn put_room(
     Query(version): Query<Version>,
     body: Body,
 ) -> ApiResult<Json<Updated>> {
-    put(&app, &auth, &version, Scope::Room(&room_id), &body).await
+    put(&app, &auth, &version, Scope::Room(&room_id), body).await
 }
 
 /// `DELETE /room_keys/keys/{roomId}`
@@ -113,7 +113,7 @@ pub(super) async fn put_session(
     Query(version): Query<Version>,
     body: Body,
 ) -> ApiResult<Json<Updated>> {
-    put(&app, &auth, &version, Scope::Session(&room_id, &session_id), &body).await
+    put(&app, &auth, &version, Scope::Session(&room_id, &session_id), body).await
 }
 
 /// `DELETE /room_keys/keys/{roomId}/{sessionId}`

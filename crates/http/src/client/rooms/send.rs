@@ -10,7 +10,7 @@ use crate::{
     App,
     auth::{AnyActive, Auth},
     error::ApiResult,
-    extract::{Json, Missing, Path, RawBody, parse_json},
+    extract::{Json, Missing, Path, RawBody},
 };
 
 /// Names an event.
@@ -26,7 +26,7 @@ pub(super) async fn handler(
     Path((Id(room_id), event_type, transaction_id)): Path<(Id<OwnedRoomId>, String, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Json<EventReply>> {
-    let content = parse_json(&body, Missing::BadJson)?;
+    let content = app.parse(body, Missing::BadJson).await?;
     let event_id = send::send(&app.cx, &auth, &room_id, &event_type, &transaction_id, &content).await?;
     Ok(Json(EventReply { event_id }))
 }

@@ -19,7 +19,7 @@ use crate::{
     App,
     auth::{AnyActive, Auth, GuestsToo},
     error::{ApiError, ApiResult},
-    extract::{Json, Missing, Path, Query, RawBody, parse_json},
+    extract::{Json, Missing, Path, Query, RawBody},
 };
 
 #[derive(Debug, Deserialize)]
@@ -92,7 +92,7 @@ pub(super) async fn write(
     Path((Id(room_id), event_type, state_key)): Path<(Id<OwnedRoomId>, String, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Json<EventReply>> {
-    let content = parse_json(&body, Missing::BadJson)?;
+    let content = app.parse(body, Missing::BadJson).await?;
     let event_id = state::put_state(&app.cx, &auth, &room_id, &event_type, &state_key, &content).await?;
     Ok(Json(EventReply { event_id }))
 }
@@ -104,7 +104,7 @@ pub(super) async fn write_default(
     Path((Id(room_id), event_type)): Path<(Id<OwnedRoomId>, String)>,
     RawBody(body): RawBody,
 ) -> ApiResult<Json<EventReply>> {
-    let content = parse_json(&body, Missing::BadJson)?;
+    let content = app.parse(body, Missing::BadJson).await?;
     let event_id = state::put_state(&app.cx, &auth, &room_id, &event_type, "", &content).await?;
     Ok(Json(EventReply { event_id }))
 }

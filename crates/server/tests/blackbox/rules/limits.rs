@@ -1,5 +1,7 @@
 //! Limits: how often, and how much.
 
+use std::future::IntoFuture as _;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -55,6 +57,29 @@ async fn attempts_of_one_address_are_limited() {
     for answer in limited {
         says_when_to_come_back(answer);
     }
+}
+
+/// GEN-6: who has no good token cannot ask without end either, whatever is asked for; devices at the same address can.
+#[tokio::test]
+async fn requests_without_a_good_token_are_limited() {
+    let Some(server) = Server::with_settings(|builder| builder).await else { return };
+    let alice = server.user("alice").await;
+    let anonymous = server.anonymous();
+    let ask = |n: usize| {
+        let token = n.is_multiple_of(2).then_some("no-such-token");
+        anonymous.get("/_matrix/client/versions").token(token).into_future()
+    };
+    let (mut answered, mut limited) = (0, None);
+    // Some come back each second, and a slow machine takes many.
+    while limited.is_none() {
+        let answers = join_all((0..100).map(ask)).await;
+        answered += answers.iter().filter(|answer| answer.status != 429).count();
+        limited = answers.into_iter().find(|answer| answer.status == 429);
+        assert!(answered < 8_000, "there is an end");
+    }
+    assert!(answered >= 1_900, "{answered} are not many for all clients of an address");
+    says_when_to_come_back(&limited.unwrap());
+    alice.get("/account/whoami").await.ok();
 }
 
 fn names(upload: &Value) -> Vec<&String> {

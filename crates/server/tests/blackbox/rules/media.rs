@@ -151,6 +151,24 @@ async fn an_upload_has_a_limit() {
     assert_eq!(download(&alice, &media).await.bytes.len(), LIMIT);
 }
 
+/// MED-6: who is refused an upload hears so also when they send all of it before they listen, and can go on with the
+/// connection.
+#[tokio::test]
+async fn a_refused_upload_may_be_sent_to_its_end() {
+    let alice = Server::shared().await.user("alice").await;
+    let gone = alice.login("GONE").await;
+    gone.logout().await;
+    for (by, length, told) in [(&alice, LIMIT + 1, (413, "M_TOO_LARGE")), (&gone, LIMIT, (401, "M_UNKNOWN_TOKEN"))] {
+        let mut connection = Raw::open(alice.server()).await;
+        assert!(connection.head(&Method::POST, UPLOAD, by, &format!("Content-Length: {length}")).await);
+        assert!(connection.send(&vec![7_u8; length]).await, "all of it is read");
+        let (status, error) = connection.answer().await;
+        assert_eq!((status, error["errcode"].as_str()), (told.0, Some(told.1)));
+        assert!(connection.head(&Method::GET, "/account/whoami", &alice, "Content-Length: 0").await);
+        assert_eq!(connection.answer().await.0, 200);
+    }
+}
+
 /// MED-6: a body that does not say its length is read up to the limit only.
 #[tokio::test]
 async fn an_endless_upload_is_cut_off() {
