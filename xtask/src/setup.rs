@@ -31,13 +31,14 @@ pub(crate) struct Needs {
     node: bool,
     postgres: bool,
     haproxy: bool,
+    curl: bool,
     rust_components: bool,
 }
 
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self { node: false, postgres: false, haproxy: false, rust_components: false }
+        Self { node: false, postgres: false, haproxy: false, curl: false, rust_components: false }
     }
 
     /// Building, and running PostgreSQL.
@@ -47,12 +48,12 @@ impl Needs {
 
     /// Building, formatting, linting, testing with all engines and real clients.
     pub(crate) fn everything() -> Self {
-        Self::test(true, true)
+        Self::test(true, true, true)
     }
 
-    /// Building and linting; PostgreSQL and the client tests as told.
-    pub(crate) fn test(postgres: bool, clients: bool) -> Self {
-        Self { node: clients, postgres, haproxy: postgres, rust_components: true }
+    /// Building and linting; PostgreSQL, the client tests and the blocks of the book as told.
+    pub(crate) fn test(postgres: bool, clients: bool, docs: bool) -> Self {
+        Self { node: clients || docs, postgres, haproxy: postgres, curl: docs, rust_components: true }
     }
 }
 
@@ -66,6 +67,7 @@ struct Found {
     npm: bool,
     postgres: bool,
     haproxy: bool,
+    curl: bool,
 }
 
 impl Found {
@@ -79,6 +81,7 @@ impl Found {
             npm: needs.node && in_path("npm"),
             postgres: needs.postgres && olmstead_postgres_cluster::is_installed(),
             haproxy: needs.haproxy && (in_path(HAPROXY) || Path::new("/usr/sbin/haproxy").is_file()),
+            curl: needs.curl && in_path("curl"),
         }
     }
 
@@ -93,6 +96,7 @@ impl Found {
             (needs.node && !self.npm, "npm"),
             (needs.postgres && !self.postgres, POSTGRES),
             (needs.haproxy && !self.haproxy, HAPROXY),
+            (needs.curl && !self.curl, "curl"),
         ]
         .into_iter()
         .filter_map(|(missing, package)| missing.then_some(package))
@@ -295,6 +299,7 @@ mod tests {
         npm: true,
         postgres: true,
         haproxy: true,
+        curl: true,
     };
 
     #[test]
@@ -313,9 +318,10 @@ mod tests {
             npm: false,
             postgres: false,
             haproxy: false,
+            curl: false,
         };
         assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
-        assert_eq!(bare.missing(Needs::everything()).len(), 8);
+        assert_eq!(bare.missing(Needs::everything()).len(), 9);
         assert_eq!(bare.missing(Needs::postgres()).last(), Some(&"postgresql"));
     }
 
