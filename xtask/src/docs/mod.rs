@@ -31,6 +31,8 @@ const BLOCK: Duration = Duration::from_secs(90);
 const LINES: usize = 40;
 /// Where the directory of a page keeps the blocks and what they print.
 const BLOCKS: &str = ".blocks";
+/// Kills a group of processes at the end of its input, which comes when this process closes it or ends, however it ends.
+const KEEPER: &str = r#"read -r ended; kill -s KILL -- "-$1" 2>/dev/null"#;
 /// In the directory of a page, leads to the repository.
 const CLONE: &str = "olmstead";
 
@@ -65,13 +67,15 @@ pub(crate) fn run(engine: Engine, cluster: Option<&str>, filter: Option<&str>) -
         let blocks = page.blocks.iter().filter(|block| matches!(block.then, Then::Run { .. })).count();
         match run_page(&path, &page, engine, cluster) {
             Ok(()) if blocks == 0 => {}
-            Ok(()) => println!("{path}: {blocks} blocks ran in {:.1} s", started.elapsed().as_secs_f64()),
+            Ok(()) => {
+                println!("{path}: {blocks} blocks ran in {:.1} s", started.elapsed().as_secs_f64());
+                ran += blocks;
+            }
             Err(failure) => {
                 println!("{path}: FAILED\n{failure}");
                 failed.push(path.clone());
             }
         }
-        ran += blocks;
         for block in &page.blocks {
             if let Then::PassOver(reason) = &block.then {
                 passed_over.push(format!("  {path}:{}: {reason}", block.line));
@@ -97,67 +101,78 @@ fn pages() -> Result<Vec<String>, Failure> {
     Ok(pages)
 }
 
+/// Runs the blocks of a page, and compares what they print.
 fn run_page(path: &str, page: &Page, engine: Engine, cluster: Option<&str>) -> Result<(), Failure> {
     let scratch = Scratch::new("docs")?;
-    let here = scratch.path();
-    let write =
-        |name: PathBuf, text: &str| fs::write(&name, text).map_err(|e| format!("cannot write {}: {e}", name.display()));
-    fs::create_dir(here.join(BLOCKS)).map_err(|e| format!("cannot make a directory: {e}"))?;
-    symlink(root(), here.join(CLONE)).map_err(|e| format!("cannot make a link: {e}"))?;
     let mut places = Places::new(cluster);
-    let mut script = String::from("set -eu\n");
-    for (number, block) in page.blocks.iter().enumerate() {
-        if matches!(block.then, Then::PassOver(_)) {
-            // It is at least written in the shell's language.
-            write(file(here, number, "sh"), &block.commands)?;
-            let mut read = Command::new("sh");
-            read.arg("-n").arg(file(here, number, "sh"));
-            check(&mut read).map_err(|failure| format!("{path}:{}: {failure}", block.line))?;
-        } else {
-            write(file(here, number, "sh"), &places.give(&block.commands)?)?;
-            let (block, out) = (format!("{BLOCKS}/{number}.sh"), format!("{BLOCKS}/{number}.out"));
-            script.push_str(&format!("echo {number} >{BLOCKS}/at\n. ./{block} >{out} 2>&1\n"));
-        }
-    }
-    script.push_str(&format!("echo end >{BLOCKS}/at\n"));
-    write(here.join(BLOCKS).join("all"), &script)?;
-
+    let here = scratch.path();
+    lay_out(path, page, here, &mut places)?;
     let mut shell = shell(here)?;
     if engine == Engine::Postgres && page.engine.is_none() {
         // Over the configuration of the page, which names no database.
         shell.env("OLMSTEAD_STORAGE__ENGINE", "postgres").env("OLMSTEAD_STORAGE__URL", places.database("")?);
     }
     let ended = follow(&mut shell, here);
-    // A program in the background may have said it first.
     let said = |number: usize| places.take_back(&fs::read_to_string(file(here, number, "out")).unwrap_or_default());
     let told = |number: usize, block: &Block, what: &str| {
-        let others = page.blocks.iter().enumerate().filter(|(other, _)| *other != number && !said(*other).is_empty());
-        let others: String =
-            others.map(|(other, block)| format!("line {}:\n{}", block.line, tail(&said(other)))).collect();
-        format!("{path}:{}: {what}\n{}--- {others}---", block.line, quoted(block, &said(number)))
+        format!("{path}:{}: {what}\n{}{}", block.line, quoted(block, &said(number)), logs(here))
     };
     if let Err(failure) = ended {
         let at = fs::read_to_string(here.join(BLOCKS).join("at")).unwrap_or_default();
         let number = at.trim().parse().unwrap_or_default();
-        let block = page.blocks.get(number).ok_or(failure.clone())?;
+        let block = page.blocks.get(number).ok_or_else(|| failure.clone())?;
         return Err(told(number, block, &format!("the block {failure}")));
     }
     for (number, block) in page.blocks.iter().enumerate() {
-        if let Then::Run { prints: Some(prints) } = &block.then {
-            if !matches(prints, &said(number)) {
-                return Err(told(
-                    number,
-                    block,
-                    &format!("the block prints something else than the page says:\n{prints}"),
-                ));
+        match &block.then {
+            Then::Run { prints: Some(prints) } if !matches(prints, &said(number)) => {
+                return Err(told(number, block, &format!("the block prints something else than\n\n{prints}")));
             }
+            _ => {}
         }
     }
     Ok(())
 }
 
+/// Writes the blocks of a page into its directory, each with the places it gets, and the script that runs one after another.
+fn lay_out(path: &str, page: &Page, here: &Path, places: &mut Places) -> Result<(), Failure> {
+    let write =
+        |name: PathBuf, text: &str| fs::write(&name, text).map_err(|e| format!("cannot write {}: {e}", name.display()));
+    fs::create_dir(here.join(BLOCKS)).map_err(|e| format!("cannot make a directory: {e}"))?;
+    symlink(root(), here.join(CLONE)).map_err(|e| format!("cannot make a link: {e}"))?;
+    let mut script = String::from("set -eu\n");
+    for (number, block) in page.blocks.iter().enumerate() {
+        let name = file(here, number, "sh");
+        if matches!(block.then, Then::PassOver(_)) {
+            // It is at least written in the shell's language.
+            write(name.clone(), &block.commands)?;
+            let mut read = Command::new("sh");
+            read.arg("-n").arg(name);
+            check(&mut read).map_err(|failure| format!("{path}:{}: {failure}", block.line))?;
+        } else {
+            write(name, &places.give(&block.commands)?)?;
+            let (block, out) = (format!("{BLOCKS}/{number}.sh"), format!("{BLOCKS}/{number}.out"));
+            script.push_str(&format!("echo {number} >{BLOCKS}/at\n. ./{block} >{out} 2>&1\n"));
+        }
+    }
+    script.push_str(&format!("echo end >{BLOCKS}/at\n"));
+    write(here.join(BLOCKS).join("all"), &script)
+}
+
+/// A file of a block.
 fn file(here: &Path, number: usize, kind: &str) -> PathBuf {
     here.join(BLOCKS).join(format!("{number}.{kind}"))
+}
+
+/// The ends of the logs that programs in the background wrote.
+fn logs(here: &Path) -> String {
+    let files = fs::read_dir(here).into_iter().flatten().flatten().map(|entry| entry.path());
+    let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
+    let shown = logs.map(|path| {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        format!("--- {} ---\n{}", path.file_name().unwrap_or_default().to_string_lossy(), tail(&text))
+    });
+    shown.collect()
 }
 
 /// The commands of a block, and what it printed.
@@ -195,7 +210,9 @@ fn shell(here: &Path) -> Result<Command, Failure> {
 /// Runs the shell to its end, each block in its time, and kills what it leaves behind.
 fn follow(shell: &mut Command, here: &Path) -> Result<(), Failure> {
     let mut running = Running::start(shell)?;
-    let group = format!("-{}", running.process());
+    let mut keeper = Command::new("sh");
+    keeper.args(["-c", KEEPER, "keeper", &running.process().to_string()]).stdin(Stdio::piped()).process_group(0);
+    let mut keeper = keeper.spawn().map_err(|e| format!("cannot run sh: {e}"))?;
     let (mut at, mut since) = (String::new(), Instant::now());
     let result = loop {
         if let Some(status) = running.ended() {
@@ -210,7 +227,31 @@ fn follow(shell: &mut Command, here: &Path) -> Result<(), Failure> {
         }
         thread::sleep(POLL);
     };
-    // Nothing is left of most pages.
-    let _ = Command::new("sh").args(["-c", "kill -KILL -- \"$1\" 2>/dev/null", "kill", &group]).status();
+    // This closes its input, too.
+    keeper.wait().map_err(|e| format!("cannot wait for sh: {e}"))?;
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_a_page_leaves_running_is_killed() -> Result<(), Failure> {
+        let scratch = Scratch::new("docs-test")?;
+        // As long as anything of the page runs, this has not come to its end.
+        let (mut reader, writer) = std::io::pipe().map_err(|e| e.to_string())?;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "tail -f /dev/null & exit 3"]).process_group(0).stdin(Stdio::null()).stdout(writer);
+        let failed = follow(&mut shell, scratch.path());
+        assert!(failed.is_err_and(|failure| failure.contains('3')));
+        drop(shell);
+        let (ended, wait) = mpsc::channel();
+        thread::spawn(move || ended.send(reader.read_to_end(&mut Vec::new()).is_ok()));
+        assert_eq!(wait.recv_timeout(Duration::from_secs(60)), Ok(true));
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! The page `docs/configuration.md` is written from the types of the configuration: what stands behind the mark in it is
 //! compared with them, and written when `OLMSTEAD_WRITE_DOCS` is set.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
