@@ -22,6 +22,8 @@ const FETCHED_NODE: &str = "22.23.3";
 const POSTGRES: &str = "postgresql";
 /// The load balancer that the deployment's tests put before several nodes.
 const HAPROXY: &str = "haproxy";
+/// Programs that the shell blocks of the book use, called as their packages.
+const BOOK: [&str; 2] = ["curl", "openssl"];
 /// What Debian's package of PostgreSQL does at its installation is set here.
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
@@ -31,14 +33,14 @@ pub(crate) struct Needs {
     node: bool,
     postgres: bool,
     haproxy: bool,
-    curl: bool,
+    book: bool,
     rust_components: bool,
 }
 
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self { node: false, postgres: false, haproxy: false, curl: false, rust_components: false }
+        Self { node: false, postgres: false, haproxy: false, book: false, rust_components: false }
     }
 
     /// Building, and running PostgreSQL.
@@ -53,7 +55,7 @@ impl Needs {
 
     /// Building and linting; PostgreSQL, the client tests and the blocks of the book as told.
     pub(crate) fn test(postgres: bool, clients: bool, docs: bool) -> Self {
-        Self { node: clients || docs, postgres, haproxy: postgres, curl: docs, rust_components: true }
+        Self { node: clients || docs, postgres, haproxy: postgres, book: docs, rust_components: true }
     }
 }
 
@@ -67,7 +69,8 @@ struct Found {
     npm: bool,
     postgres: bool,
     haproxy: bool,
-    curl: bool,
+    /// Of the programs for the book those that are.
+    book: Vec<&'static str>,
 }
 
 impl Found {
@@ -81,7 +84,7 @@ impl Found {
             npm: needs.node && in_path("npm"),
             postgres: needs.postgres && olmstead_postgres_cluster::is_installed(),
             haproxy: needs.haproxy && (in_path(HAPROXY) || Path::new("/usr/sbin/haproxy").is_file()),
-            curl: needs.curl && in_path("curl"),
+            book: BOOK.into_iter().filter(|program| needs.book && in_path(program)).collect(),
         }
     }
 
@@ -96,9 +99,9 @@ impl Found {
             (needs.node && !self.npm, "npm"),
             (needs.postgres && !self.postgres, POSTGRES),
             (needs.haproxy && !self.haproxy, HAPROXY),
-            (needs.curl && !self.curl, "curl"),
         ]
         .into_iter()
+        .chain(BOOK.map(|program| (needs.book && !self.book.contains(&program), program)))
         .filter_map(|(missing, package)| missing.then_some(package))
         .collect()
     }
@@ -290,21 +293,23 @@ fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: Found = Found {
-        libclang: true,
-        cxx: true,
-        make: true,
-        pkg_config: true,
-        node: Some(20),
-        npm: true,
-        postgres: true,
-        haproxy: true,
-        curl: true,
-    };
+    fn all() -> Found {
+        Found {
+            libclang: true,
+            cxx: true,
+            make: true,
+            pkg_config: true,
+            node: Some(20),
+            npm: true,
+            postgres: true,
+            haproxy: true,
+            book: BOOK.to_vec(),
+        }
+    }
 
     #[test]
     fn nothing_is_missing_when_all_is_there() {
-        assert!(ALL.missing(Needs::everything()).is_empty());
+        assert!(all().missing(Needs::everything()).is_empty());
     }
 
     #[test]
@@ -318,16 +323,16 @@ mod tests {
             npm: false,
             postgres: false,
             haproxy: false,
-            curl: false,
+            book: Vec::new(),
         };
         assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
-        assert_eq!(bare.missing(Needs::everything()).len(), 9);
+        assert_eq!(bare.missing(Needs::everything()).len(), 10);
         assert_eq!(bare.missing(Needs::postgres()).last(), Some(&"postgresql"));
     }
 
     #[test]
     fn npm_may_come_apart_from_node() {
-        let apart = Found { npm: false, ..ALL };
+        let apart = Found { npm: false, ..all() };
         assert_eq!(apart.missing(Needs::everything()), ["npm"]);
         assert!(apart.missing(Needs::build()).is_empty());
     }

@@ -198,11 +198,15 @@ fn shell(here: &Path) -> Result<Command, Failure> {
     let programs = [Some(olmstead_binary(false)), node].into_iter().flatten();
     let directories = programs.filter_map(|program| program.parent().map(Path::to_path_buf));
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(directories.filter(|directory| directory.is_absolute()).chain(env::split_paths(&path)))
+    // HAProxy is in the last, which users do not have.
+    let others = env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let path = env::join_paths(directories.filter(|directory| directory.is_absolute()).chain(others))
         .map_err(|e| format!("cannot set PATH: {e}"))?;
     let log = here.join(BLOCKS).join("shell");
     let log = File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
     shell.arg(format!("{BLOCKS}/all")).current_dir(here).env("PATH", path).env("HOME", here);
+    // Everything is on this machine.
+    shell.env("NO_PROXY", "*").env("no_proxy", "*");
     shell.stdout(Stdio::null()).stderr(log).process_group(0);
     Ok(shell)
 }

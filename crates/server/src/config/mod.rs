@@ -58,7 +58,7 @@ pub struct Config {
     pub log: Log,
     /// The address for operators.
     pub admin: Admin,
-    /// Metrics and traces, which go to a collector. [Metrics, traces and logs](telemetry.md) says what they are.
+    /// Metrics and traces, which go to a collector.
     pub telemetry: Telemetry,
     /// What is not in the specification yet.
     pub unstable: Unstable,
