@@ -83,7 +83,7 @@ impl Types {
             ("PathBuf", _) => "path",
             ("Secret", _) => "text, a secret",
             ("bool", _) => "`true` or `false`",
-            ("u32" | "u64" | "usize", _) => "whole number",
+            ("u8" | "u16" | "u32" | "u64" | "usize", _) => "whole number",
             ("f64", _) => "number",
             ("Vec", Some("String")) => "list of texts",
             _ => {
