@@ -33,6 +33,23 @@ use args::Args;
 /// What went wrong, as a sentence for the terminal.
 type Failure = String;
 
+/// What [`run`] knows.
+const COMMANDS: [&str; 13] = [
+    "setup",
+    "serve",
+    "test",
+    "postgres",
+    "tidy",
+    "requirements",
+    "bench",
+    "drill",
+    "fuzz",
+    "loom",
+    "soak",
+    "cargo",
+    "help",
+];
+
 const HELP: &str = "\
 cargo xtask <command>
 
@@ -117,9 +134,6 @@ fn run(mut args: Args) -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
-             loom, soak, cargo and help"
-        )),
+        Some(other) => Err(format!("there is no command `{other}`; there are {}", COMMANDS.join(", "))),
     }
 }

@@ -107,6 +107,9 @@ fn run_page(path: &str, page: &Page, engine: Engine, cluster: Option<&str>) -> R
     let mut places = Places::new(cluster);
     let here = scratch.path();
     lay_out(path, page, here, &mut places)?;
+    if !page.blocks.iter().any(|block| matches!(block.then, Then::Run { .. })) {
+        return Ok(());
+    }
     let mut shell = shell(here)?;
     if engine == Engine::Postgres && page.engine.is_none() {
         // Over the configuration of the page, which names no database.
@@ -149,6 +152,9 @@ fn lay_out(path: &str, page: &Page, here: &Path, places: &mut Places) -> Result<
             let mut read = Command::new("sh");
             read.arg("-n").arg(name);
             check(&mut read).map_err(|failure| format!("{path}:{}: {failure}", block.line))?;
+            if let Some(unknown) = unknown_command(&block.commands) {
+                return Err(format!("{path}:{}: there is no `cargo xtask {unknown}`", block.line));
+            }
         } else {
             write(name, &places.give(&block.commands)?)?;
             let (block, out) = (format!("{BLOCKS}/{number}.sh"), format!("{BLOCKS}/{number}.out"));
@@ -157,6 +163,12 @@ fn lay_out(path: &str, page: &Page, here: &Path, places: &mut Places) -> Result<
     }
     script.push_str(&format!("echo end >{BLOCKS}/at\n"));
     write(here.join(BLOCKS).join("all"), &script)
+}
+
+/// A command of xtask that commands name and that is not there: most of what is passed over is of xtask.
+fn unknown_command(commands: &str) -> Option<&str> {
+    let mut named = commands.split("cargo xtask ").skip(1).filter_map(|rest| rest.split_whitespace().next());
+    named.find(|name| !crate::COMMANDS.contains(name))
 }
 
 /// A file of a block.
@@ -242,6 +254,12 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    #[test]
+    fn commands_of_xtask_are_there() {
+        assert_eq!(unknown_command("cargo xtask drill crash # cargo\nX=1 cargo xtask test a\n"), None);
+        assert_eq!(unknown_command("cargo xtask test a\ncargo xtask docs b\n"), Some("docs"));
+    }
 
     #[test]
     fn what_a_page_leaves_running_is_killed() -> Result<(), Failure> {
