@@ -11,14 +11,27 @@ use crate::setup;
 /// For all the flows together.
 const FLOWS: Duration = Duration::from_secs(30 * 60);
 
+/// Where they are.
+const CLIENTS: &str = "tests/clients/js";
+
 /// Builds the server and fetches what the clients need.
 pub(crate) fn prepare() -> Result<(), Failure> {
     let mut build = build_olmstead(false)?;
     println!("$ {}", describe(&build));
     check(&mut build)?;
+    fetch()
+}
+
+/// Whether what the clients need was fetched.
+pub(crate) fn are_there() -> bool {
+    root().join(CLIENTS).join("node_modules").is_dir()
+}
+
+/// Fetches what the clients need.
+pub(crate) fn fetch() -> Result<(), Failure> {
     let mut npm = command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root().join("tests/clients/js"));
-    println!("$ {} (in tests/clients/js)", describe(&npm));
+    npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root().join(CLIENTS));
+    println!("$ {} (in {CLIENTS})", describe(&npm));
     check(&mut npm)
 }
 
@@ -35,7 +48,7 @@ pub(crate) fn run(data: &Data, filter: Option<&str>) -> Result<(), Failure> {
 fn flows(data: &Data, filter: Option<&str>, scratch: &Scratch) -> Result<(), Failure> {
     let server = Server::start(&olmstead_binary(false), data, scratch)?;
     let mut node = command(setup::node().ok_or("there is no Node to run the flows on")?);
-    node.args(["tests/clients/js/run.mjs", "--url", &server.url()]);
+    node.arg(format!("{CLIENTS}/run.mjs")).args(["--url", &server.url()]);
     if let Some(filter) = filter {
         node.args(["--only", filter]);
     }

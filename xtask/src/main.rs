@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod clients;
+mod docs;
 mod drill;
 mod engines;
 mod env;
@@ -12,6 +13,7 @@ mod features;
 mod fuzz;
 mod loom;
 mod manifest;
+mod markdown;
 mod postgres;
 mod process;
 mod requirements;
@@ -31,6 +33,23 @@ use args::Args;
 /// What went wrong, as a sentence for the terminal.
 type Failure = String;
 
+/// What [`run`] knows.
+const COMMANDS: [&str; 13] = [
+    "setup",
+    "serve",
+    "test",
+    "postgres",
+    "tidy",
+    "requirements",
+    "bench",
+    "drill",
+    "fuzz",
+    "loom",
+    "soak",
+    "cargo",
+    "help",
+];
+
 const HELP: &str = "\
 cargo xtask <command>
 
@@ -43,9 +62,9 @@ cargo xtask <command>
                               everything CI runs, on every engine (rocksdb, postgres) or the named one;
                               a FILTER runs only the tests with it in their name; --seed and --steps are for
                               the tests with random commands, which print theirs
-                              steps: fmt, clippy, features, test, tidy, requirements, loom, drill, clients
+                              steps: fmt, clippy, features, test, tidy, requirements, loom, drill, clients, docs
   postgres -- COMMAND         COMMAND with a fresh PostgreSQL; its URL is in OLMSTEAD_TEST_POSTGRES
-  tidy                        the project's own checks: layers, forbidden constructs, stray paths
+  tidy                        the project's own checks: layers, forbidden constructs, stray paths, links of the book
   requirements [--check]      which requirements of encryption the tests show; writes docs/requirements.md
                               (--check: fails if that is not up to date)
   bench [--quick] [--engine NAME] [--only WORK] [--sizes N,N] [--seed N]
@@ -115,9 +134,6 @@ fn run(mut args: Args) -> Result<(), Failure> {
             println!("{HELP}");
             Ok(())
         }
-        Some(other) => Err(format!(
-            "there is no command `{other}`; there are setup, serve, test, postgres, tidy, requirements, bench, drill, fuzz, \
-             loom, soak, cargo and help"
-        )),
+        Some(other) => Err(format!("there is no command `{other}`; there are {}", COMMANDS.join(", "))),
     }
 }

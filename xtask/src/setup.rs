@@ -22,6 +22,8 @@ const FETCHED_NODE: &str = "22.23.3";
 const POSTGRES: &str = "postgresql";
 /// The load balancer that the deployment's tests put before several nodes.
 const HAPROXY: &str = "haproxy";
+/// Programs that the shell blocks of the book use, called as their packages.
+const BOOK: [&str; 2] = ["curl", "openssl"];
 /// What Debian's package of PostgreSQL does at its installation is set here.
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
@@ -31,13 +33,14 @@ pub(crate) struct Needs {
     node: bool,
     postgres: bool,
     haproxy: bool,
+    book: bool,
     rust_components: bool,
 }
 
 impl Needs {
     /// Just building.
     pub(crate) fn build() -> Self {
-        Self { node: false, postgres: false, haproxy: false, rust_components: false }
+        Self { node: false, postgres: false, haproxy: false, book: false, rust_components: false }
     }
 
     /// Building, and running PostgreSQL.
@@ -47,12 +50,12 @@ impl Needs {
 
     /// Building, formatting, linting, testing with all engines and real clients.
     pub(crate) fn everything() -> Self {
-        Self::test(true, true)
+        Self::test(true, true, true)
     }
 
-    /// Building and linting; PostgreSQL and the client tests as told.
-    pub(crate) fn test(postgres: bool, clients: bool) -> Self {
-        Self { node: clients, postgres, haproxy: postgres, rust_components: true }
+    /// Building and linting; PostgreSQL, the client tests and the blocks of the book as told.
+    pub(crate) fn test(postgres: bool, clients: bool, docs: bool) -> Self {
+        Self { node: clients || docs, postgres, haproxy: postgres, book: docs, rust_components: true }
     }
 }
 
@@ -66,6 +69,8 @@ struct Found {
     npm: bool,
     postgres: bool,
     haproxy: bool,
+    /// Of the programs for the book those that are.
+    book: Vec<&'static str>,
 }
 
 impl Found {
@@ -79,6 +84,7 @@ impl Found {
             npm: needs.node && in_path("npm"),
             postgres: needs.postgres && olmstead_postgres_cluster::is_installed(),
             haproxy: needs.haproxy && (in_path(HAPROXY) || Path::new("/usr/sbin/haproxy").is_file()),
+            book: BOOK.into_iter().filter(|program| needs.book && in_path(program)).collect(),
         }
     }
 
@@ -95,6 +101,7 @@ impl Found {
             (needs.haproxy && !self.haproxy, HAPROXY),
         ]
         .into_iter()
+        .chain(BOOK.map(|program| (needs.book && !self.book.contains(&program), program)))
         .filter_map(|(missing, package)| missing.then_some(package))
         .collect()
     }
@@ -286,20 +293,23 @@ fn children(dir: &Path, end: &str, start: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
-    const ALL: Found = Found {
-        libclang: true,
-        cxx: true,
-        make: true,
-        pkg_config: true,
-        node: Some(20),
-        npm: true,
-        postgres: true,
-        haproxy: true,
-    };
+    fn all() -> Found {
+        Found {
+            libclang: true,
+            cxx: true,
+            make: true,
+            pkg_config: true,
+            node: Some(20),
+            npm: true,
+            postgres: true,
+            haproxy: true,
+            book: BOOK.to_vec(),
+        }
+    }
 
     #[test]
     fn nothing_is_missing_when_all_is_there() {
-        assert!(ALL.missing(Needs::everything()).is_empty());
+        assert!(all().missing(Needs::everything()).is_empty());
     }
 
     #[test]
@@ -313,15 +323,16 @@ mod tests {
             npm: false,
             postgres: false,
             haproxy: false,
+            book: Vec::new(),
         };
         assert_eq!(bare.missing(Needs::build()), ["libclang-dev", "g++", "make", "pkg-config"]);
-        assert_eq!(bare.missing(Needs::everything()).len(), 8);
+        assert_eq!(bare.missing(Needs::everything()).len(), 10);
         assert_eq!(bare.missing(Needs::postgres()).last(), Some(&"postgresql"));
     }
 
     #[test]
     fn npm_may_come_apart_from_node() {
-        let apart = Found { npm: false, ..ALL };
+        let apart = Found { npm: false, ..all() };
         assert_eq!(apart.missing(Needs::everything()), ["npm"]);
         assert!(apart.missing(Needs::build()).is_empty());
     }

@@ -109,7 +109,7 @@ impl Plan {
 /// If something does not build or start, something grew, or the server answered what it must not.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false))?;
+    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false, false))?;
     plan.run()
 }
 

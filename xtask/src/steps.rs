@@ -23,11 +23,13 @@ pub(crate) enum Step {
     Drill,
     /// Flows of real clients against the built server.
     Clients,
+    /// The shell blocks of the book do what it says.
+    Docs,
 }
 
 impl Step {
     /// In the order in which they run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Clippy,
         Self::Features,
@@ -37,6 +39,7 @@ impl Step {
         Self::Loom,
         Self::Drill,
         Self::Clients,
+        Self::Docs,
     ];
 
     /// As on the command line.
@@ -51,6 +54,7 @@ impl Step {
             Self::Loom => "loom",
             Self::Drill => "drill",
             Self::Clients => "clients",
+            Self::Docs => "docs",
         }
     }
 

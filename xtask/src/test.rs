@@ -13,7 +13,7 @@ use crate::server::Data;
 use crate::setup::{self, Needs};
 use crate::steps::Step;
 use crate::suite::{self, Suite};
-use crate::{clients, drill, features, loom, postgres, requirements, tidy};
+use crate::{clients, docs, drill, features, loom, postgres, requirements, tidy};
 
 /// What `test` was asked to do.
 #[derive(Debug, PartialEq)]
@@ -59,13 +59,13 @@ impl Plan {
         let on_each = self.engines.iter().copied().map(Some);
         match step {
             Step::Test => std::iter::once(None).chain(on_each).collect(),
-            Step::Drill | Step::Clients => on_each.collect(),
+            Step::Drill | Step::Clients | Step::Docs => on_each.collect(),
             _ => vec![None],
         }
     }
 
     fn uses_postgres(&self) -> bool {
-        let uses = |step: &Step| matches!(step, Step::Features | Step::Test | Step::Drill | Step::Clients);
+        let uses = |step: &Step| matches!(step, Step::Features | Step::Test | Step::Drill | Step::Clients | Step::Docs);
         self.engines.contains(&Engine::Postgres) && self.steps.iter().any(uses)
     }
 }
@@ -87,7 +87,8 @@ struct Session {
 /// Runs the chosen steps, all of them even when one fails.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.uses_postgres(), plan.steps.contains(&Step::Clients)))?;
+    let has = |step| plan.steps.contains(&step);
+    setup::run(Needs::test(plan.uses_postgres(), has(Step::Clients), has(Step::Docs)))?;
     if !rocksdb_is_built(false) && plan.steps.iter().any(|step| needs_rocksdb(*step)) {
         println!("This first build compiles RocksDB: about 16 minutes on two cores. Later ones reuse it.");
     }
@@ -117,7 +118,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn needs_rocksdb(step: Step) -> bool {
-    matches!(step, Step::Clippy | Step::Test | Step::Drill | Step::Clients)
+    matches!(step, Step::Clippy | Step::Test | Step::Drill | Step::Clients | Step::Docs)
 }
 
 impl Session {
@@ -157,6 +158,12 @@ impl Session {
                     None => Data::Directory,
                 };
                 clients::run(&data, filter)
+            }
+            (Step::Docs, _) => {
+                let engine = engine.unwrap_or(Engine::ALL[0]);
+                docs::prepare()?;
+                let cluster = self.cluster_for(engine)?;
+                docs::run(engine, cluster.as_deref(), filter)
             }
         }
     }

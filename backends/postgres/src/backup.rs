@@ -10,10 +10,12 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
     str::FromStr as _,
+    time::Duration,
 };
 
 use olmstead_storage::{Storage as _, StorageError, maintenance::StoreFacts};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use crate::{OpenError, Options, PostgresStore, maintenance, schema};
@@ -21,6 +23,10 @@ use crate::{OpenError, Options, PostgresStore, maintenance, schema};
 /// The newest schema of a copy that this version may be able to restore.
 pub const NEWEST_SCHEMA: u64 = schema::NEWEST as u64;
 
+/// How long the sessions of a node may still be there when its process has ended.
+const ENDING: Duration = Duration::from_secs(3);
+/// How often is looked whether they are.
+const LOOK: Duration = Duration::from_millis(50);
 /// Names of databases are cut off after so many bytes.
 const LONGEST_NAME: usize = 63;
 
@@ -195,14 +201,23 @@ async fn swap(
 
 /// Refuses if a node runs on a database. A node always has connections, which say whose they are.
 async fn nobody_is_on(connection: &mut PgConnection, database: &str) -> Result<(), BackupError> {
-    let sessions: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'olmstead'",
-    )
-    .bind(database)
-    .fetch_one(connection)
-    .await
-    .map_err(|source| BackupError::Refused { what: "say who is connected", source })?;
-    if sessions == 0 { Ok(()) } else { Err(BackupError::InUse { sessions }) }
+    let deadline = Instant::now() + ENDING;
+    loop {
+        let sessions: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'olmstead'",
+        )
+        .bind(database)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(|source| BackupError::Refused { what: "say who is connected", source })?;
+        if sessions == 0 {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(BackupError::InUse { sessions });
+        }
+        sleep(LOOK).await;
+    }
 }
 
 async fn execute(connection: &mut PgConnection, what: &'static str, statement: String) -> Result<(), BackupError> {

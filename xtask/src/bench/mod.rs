@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 /// Builds programs as they are used.
 fn build(binaries: &[&str]) -> Result<(), Failure> {
-    setup::run(Needs::test(true, false))?;
+    setup::run(Needs::test(true, false, false))?;
     let mut build = build_release(binaries)?;
     println!("$ {}", describe(&build));
     check(&mut build)

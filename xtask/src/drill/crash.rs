@@ -72,7 +72,7 @@ impl Plan {
 /// If something does not build or start, or the server lost something.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false))?;
+    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false, false))?;
     plan.run()
 }
 

@@ -68,7 +68,7 @@ impl Plan {
 /// If something does not build or start, or a bound is broken.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let plan = Plan::parse(args)?;
-    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false))?;
+    setup::run(Needs::test(plan.engines.contains(&Engine::Postgres), false, false))?;
     let built = build_beside_olmstead(PROGRAM, plan.release)?;
     let mut failed = Vec::new();
     for engine in &plan.engines {

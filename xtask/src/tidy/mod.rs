@@ -1,5 +1,6 @@
 //! `tidy`: checks of this project's own, over the files git tracks.
 
+mod book;
 mod layers;
 mod source;
 
@@ -18,7 +19,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let root = root();
     let files = tracked_files(&root)?;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    let mut manifests = Vec::new();
+    let (mut manifests, mut pages) = (Vec::new(), Vec::new());
     for path in &files {
         // Deleted but not yet committed, or not text: nothing to say about either.
         let Ok(text) = fs::read_to_string(root.join(path)) else {
@@ -27,6 +28,9 @@ pub(crate) fn run() -> Result<(), Failure> {
         if path.ends_with("Cargo.toml") {
             manifests.push((path.clone(), text.clone()));
         }
+        if path.ends_with(".md") {
+            pages.push((path.clone(), text.clone()));
+        }
         problems.extend(source::check(path, &text));
         let lines = text.lines().count();
         if lines > LONG && [".rs", ".mjs", ".js"].iter().any(|end| path.ends_with(end)) {
@@ -34,6 +38,10 @@ pub(crate) fn run() -> Result<(), Failure> {
         }
     }
     problems.extend(layers::check(&manifests));
+    problems.extend(book::check(&pages, |path| {
+        let path = root.join(path);
+        if path.is_dir() { Some(String::new()) } else { fs::read_to_string(path).ok() }
+    }));
     for warning in &warnings {
         println!("warning: {warning}");
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use olmstead_postgres::PostgresStore;
+use olmstead_postgres::{
+    PostgresStore,
+    backup::{BackupError, dump, restore},
+};
 use olmstead_storage::{Changes as _, Keys as _, Storage as _, changes::Horizon, devices::DeviceRef};
-use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, postgres::PgConnectOptions};
 
 use crate::{Database, database, device, one_time_keys, open, run};
 
@@ -84,4 +87,26 @@ async fn a_store_whose_name_is_of_the_old_form_goes_on() {
     assert_eq!(named().await, name);
     assert_eq!(name.split('/').count(), 4);
     goes_on(&database, &left).await;
+}
+
+/// PostgreSQL ends the sessions of a node a moment after its process, and who has just stopped it may restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_waits_for_sessions_that_end() {
+    let database = database();
+    left(&database).await;
+    let file = std::env::temp_dir().join(format!("{}.dump", database.name()));
+    dump(database.url(), &file).await.unwrap();
+    let node = database.url().parse::<PgConnectOptions>().unwrap().application_name("olmstead");
+    let node = node.connect().await.unwrap();
+    let (url, from) = (database.url().to_owned(), file.clone());
+    let restoring = tokio::spawn(async move { restore::<BackupError>(&url, &from, "1", |_| Ok(())).await });
+    let mut beside = PgConnection::connect(database.url()).await.unwrap();
+    let asked = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'olmstead-backup'
+                 AND query LIKE 'SELECT count(*) FROM pg_stat_activity%' AND state = 'idle')";
+    while !restoring.is_finished() && !beside.fetch_one(asked).await.unwrap().get::<bool, _>(0) {}
+    beside.close().await.unwrap();
+    node.close().await.unwrap();
+    let restored = restoring.await.unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(restored.is_ok_and(|restored| restored.aside.is_some()));
 }

@@ -10,18 +10,19 @@ use crate::ServerError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// `false` lifts all rate limits, for tests.
+    /// `false` lifts all rate limits and bounds of connections, for tests only.
     pub enabled: bool,
-    /// One-time keys that are kept for a device, of each algorithm; the oldest beyond are dropped.
+    /// One-time keys that are kept for a device, of each algorithm, from 100 to 1,000,000; the oldest beyond are dropped.
     pub one_time_keys: usize,
-    /// Devices of a user; there are no more until some are logged out.
+    /// Devices of a user, from 5 to 100,000; there are no more until some are logged out.
     pub devices_per_user: usize,
-    /// Where a user is told to read about a limit that was reached: a page of the operator's. `https://SERVER_NAME/` by
-    /// default.
+    /// Where a user is told to read about a limit that was reached: a page of the operator's. Where it is not set, that is
+    /// `https://SERVER_NAME/`.
     pub info_uri: Option<String>,
-    /// Connections at once; others wait.
+    /// Connections at once, from 10 to 10,000,000; others wait. The process raises its limit of open files as far as it may,
+    /// and warns when that does not suffice.
     pub connections: usize,
-    /// Connections at once from one address that is not in `trusted_proxies`; others are closed.
+    /// Connections at once from one address that is not in `trusted_proxies`, from 10 to 10,000,000; others are closed.
     pub connections_per_address: usize,
 }
 

@@ -1,6 +1,9 @@
 //! The configuration of the binary: a TOML file, then environment variables over it.
 
 mod limits;
+// With the default engine, whose name is in the page.
+#[cfg(all(test, feature = "rocksdb"))]
+mod reference;
 mod storage;
 mod watching;
 
@@ -26,34 +29,36 @@ pub use olmstead_service::Secret;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The name in user ids; can never be changed for a store. Has no default.
+    /// The name in the ids of users and rooms, such as `example.org`. A store belongs to one name: it can never be changed.
     pub server_name: String,
-    /// Addresses to listen on.
+    /// Addresses to listen on. Plain HTTP: TLS is the business of a proxy in front.
     #[serde(deserialize_with = "one_or_many")]
     pub listen: Vec<String>,
-    /// Where clients reach the server; told to them in `.well-known` and after login.
+    /// Where clients reach the server, such as `https://matrix.example.org`. They are told of it after a login, and by
+    /// `/.well-known/matrix/client`, which is not there without it.
     pub public_base_url: Option<String>,
-    /// Proxies and load balancers whose `X-Forwarded-For` names the client: addresses, or ranges such as `10.0.0.0/8`.
+    /// Proxies and load balancers whose `X-Forwarded-For` names the client: addresses, or ranges such as `10.0.0.0/8`. Without
+    /// it all clients behind a proxy share the limits of one address.
     #[serde(deserialize_with = "one_or_many")]
     pub trusted_proxies: Vec<String>,
-    /// How long to serve on after SIGTERM while `GET /health` says 503 already, seconds: as long as the load balancer
+    /// How long to serve on after SIGTERM while `GET /health` says 503 already, in seconds: as long as the load balancer
     /// takes to notice.
     pub drain_seconds: u64,
-    /// Where data is kept.
+    /// Where data is kept: in a directory of its own, or in a database that several nodes share.
     pub storage: Storage,
     /// Who may register.
     pub registration: Registration,
-    /// Access tokens.
+    /// How long access tokens work.
     pub tokens: Tokens,
-    /// Rooms.
+    /// What new rooms are like.
     pub rooms: Rooms,
-    /// Limits.
+    /// What one user, device or address may take.
     pub limits: Limits,
-    /// The log.
+    /// What is logged, to standard error.
     pub log: Log,
-    /// Administration.
+    /// The address for operators.
     pub admin: Admin,
-    /// Metrics and traces.
+    /// Metrics and traces, which go to a collector.
     pub telemetry: Telemetry,
     /// What is not in the specification yet.
     pub unstable: Unstable,
@@ -63,11 +68,11 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Registration {
-    /// Open, by token, or closed.
+    /// How one registers. Who has the shared secret can in any mode.
     pub mode: RegistrationMode,
-    /// The token of the mode `token`.
+    /// The token for the mode `token`, which needs one.
     pub token: Option<Secret>,
-    /// Turns on registration by shared secret at `/_synapse/admin/v1/register`.
+    /// Turns on registration by shared secret at `/_synapse/admin/v1/register`, for scripts that make accounts.
     pub shared_secret: Option<Secret>,
 }
 
@@ -77,7 +82,7 @@ pub struct Registration {
 pub enum RegistrationMode {
     /// Anyone may.
     Open,
-    /// Whoever knows the token.
+    /// Whoever knows the token may.
     Token,
     /// Nobody, but for the shared secret.
     #[default]
@@ -88,7 +93,8 @@ pub enum RegistrationMode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tokens {
-    /// How long one works for clients that take refresh tokens, seconds. For all others it works until they log out.
+    /// How long one works for clients that take refresh tokens, in seconds, at least 1. For all others it works until they log
+    /// out.
     pub access_lifetime_seconds: u32,
 }
 
@@ -105,9 +111,9 @@ pub struct Rooms {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// A `tracing` filter, such as `info` or `olmstead_service=debug,info`.
+    /// What to log: a level, also for single parts, such as `info` or `olmstead_service=debug,info`.
     pub filter: String,
-    /// Text for people, JSON for collectors.
+    /// How lines look.
     pub format: LogFormat,
 }
 
@@ -115,7 +121,7 @@ pub struct Log {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Unstable {
-    /// Sliding sync (MSC4186), which some clients cannot do without.
+    /// Sliding sync (MSC4186), without which Element X does not work.
     pub sliding_sync: bool,
 }
 

@@ -11,17 +11,19 @@ use crate::ServerError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Storage {
-    /// The engine.
+    /// The storage engine. A build may have one of them alone, which is then the default.
     pub engine: EngineName,
-    /// The directory of an embedded engine.
+    /// The directory of the store, for `rocksdb`; relative to where the server is started.
     pub path: PathBuf,
-    /// Whether a store is made where there is none. Without it a disk that is not mounted is no new server.
+    /// Whether a store is made where there is none. With `false` a disk that is not mounted does not look like a new server:
+    /// the start is refused.
     pub create: bool,
-    /// The URL of the database, for the engine `postgres`; a secret, since it may have a password in it.
+    /// The database, for `postgres`, which needs it: `postgres://user:password@host:port/database`. A secret, since it may
+    /// have a password in it.
     pub url: Option<Secret>,
-    /// How many connections each node has at most for commands and reads; three more wait for news most of the time.
+    /// How many connections a node has to PostgreSQL at most, from 2 to 1,000, besides three that wait for news.
     pub max_connections: u32,
-    /// How long one statement may take in the database, in seconds, before it is given up.
+    /// How long PostgreSQL may take for one statement, in seconds, from 1 to 600, before it is given up.
     pub statement_timeout_seconds: u32,
 }
 
@@ -29,9 +31,9 @@ pub struct Storage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineName {
-    /// Embedded RocksDB.
+    /// Embedded RocksDB, in `storage.path`.
     RocksDb,
-    /// A PostgreSQL database, which several nodes share.
+    /// A PostgreSQL database, in `storage.url`, which several nodes share.
     Postgres,
 }
 

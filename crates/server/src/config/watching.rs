@@ -11,11 +11,12 @@ use crate::ServerError;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Admin {
-    /// Addresses for administration, which no client should reach: `GET /metrics` and the admin API. None by default.
+    /// Addresses for administration, which no client should reach: `GET /metrics` and the admin API.
     #[serde(deserialize_with = "one_or_many")]
     pub listen: Vec<String>,
     /// Tokens of operators by their names. An operator needs one for the admin API and the commands that use it, and what
-    /// is done with it is recorded under its name. At least 20 letters each. None by default; then the API lets nobody in.
+    /// is done with it is recorded under its name. At least 20 letters each. Without any, the API lets nobody
+    /// in.
     pub tokens: BTreeMap<String, Secret>,
 }
 
@@ -37,15 +38,15 @@ impl Admin {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Telemetry {
-    /// Where metrics and traces are sent to by OTLP over HTTP, such as `http://127.0.0.1:4318`. None by default. Without
-    /// TLS: a collector on the same machine or network passes them on.
+    /// Where metrics and traces are sent to by OTLP over HTTP, such as `http://127.0.0.1:4318`. Without TLS: a collector on
+    /// the same machine or network passes them on.
     pub otlp_endpoint: Option<String>,
     /// How many of the traces that begin here are recorded, from 0 to 1. What is in a trace already is recorded if that is.
     pub sampled: f64,
-    /// How often metrics are sent, seconds.
+    /// How often metrics are sent, in seconds, at least 1.
     pub interval_seconds: u32,
-    /// What users are hashed with in traces; the same on all nodes, if one is to be followed over them. Random at each start
-    /// by default.
+    /// What users are hashed with in traces; the same on all nodes, if one is to be followed over them. Where it is not set,
+    /// it is random at each start.
     pub salt: Option<Secret>,
 }
 
