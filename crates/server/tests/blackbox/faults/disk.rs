@@ -12,7 +12,7 @@ use rustix::process::Resource;
 use serde_json::json;
 
 use super::{eventually, is_kept, keep, limit, place, says_to_try_again};
-use crate::harness::{Engine, Place, Said, Server, Special, in_place, to_device, unique};
+use crate::harness::{Engine, Place, Said, Server, Special, free_address, in_place, to_device, unique};
 
 /// A process that may write no file further is one whose disk fails: nothing is answered with success any more, the server
 /// ends with a word, and once it may write again a start is all it takes.
@@ -22,7 +22,9 @@ async fn a_failing_write_ends_the_server_and_loses_nothing() {
         return;
     }
     let said = Said::default();
-    let special = Special { said: Some(said.clone()), ..Special::default() };
+    // A store that is watched must be heard to fail, too.
+    let settings = vec![("OLMSTEAD_ADMIN__LISTEN", free_address())];
+    let special = Special { said: Some(said.clone()), settings, ..Special::default() };
     let Some(server) = Server::special_process(place().await, special).await else { return };
     let [alice, bob] = server.users(["alice", "bob"]).await;
     for n in 0..20 {
