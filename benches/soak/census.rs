@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -112,16 +113,42 @@ fn add_files(directory: &Path, size: &mut Size) {
     }
 }
 
+/// Counts in a process of its own: RocksDB, which opens a store that is being written to, now and then takes a half-written
+/// log so badly that the process ends.
 fn of_directory(path: &Path, notes: &Path) -> Result<BTreeMap<String, (u64, u64)>, String> {
+    let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     let mut tries = 0;
     loop {
         tries += 1;
-        match olmstead_rocksdb::census(path, notes) {
-            Ok(rows) => return Ok(rows.into_iter().map(|rows| (rows.table, (rows.rows, rows.bytes))).collect()),
-            Err(error) if tries == TRIES => return Err(format!("{error:?}")),
-            Err(_) => {}
+        let ran = Command::new(&program).arg(COUNT).args([path, notes]).output();
+        let ran = ran.map_err(|error| format!("the census: {error}"))?;
+        if ran.status.success() {
+            return parse(&String::from_utf8_lossy(&ran.stdout));
+        }
+        if tries == TRIES {
+            return Err(format!("the census: {}: {}", ran.status, String::from_utf8_lossy(&ran.stderr)));
         }
     }
+}
+
+/// The argument by which this program counts the rows of a directory and ends.
+pub(crate) const COUNT: &str = "--count";
+
+/// Counts the rows of a directory and prints a line for each table.
+pub(crate) fn count(path: &Path, notes: &Path) -> Result<(), String> {
+    for rows in olmstead_rocksdb::census(path, notes).map_err(|error| format!("{error:?}"))? {
+        println!("{} {} {}", rows.table, rows.rows, rows.bytes);
+    }
+    Ok(())
+}
+
+fn parse(lines: &str) -> Result<BTreeMap<String, (u64, u64)>, String> {
+    let row = |line: &str| {
+        let mut words = line.split(' ');
+        let (table, rows, bytes) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        Some((table.to_owned(), (rows, bytes)))
+    };
+    lines.lines().map(row).collect::<Option<_>>().ok_or_else(|| format!("the census: {lines}"))
 }
 
 /// The bytes are those of the tables and indexes on disk, so with what a vacuum has not reused yet.

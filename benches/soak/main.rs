@@ -84,14 +84,23 @@ pub(crate) struct Options {
 const COUNTS: u32 = 40;
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let [count, path, notes] = arguments.as_slice()
+        && count == census::COUNT
+    {
+        let counted = census::count(Path::new(path), Path::new(notes));
+        return counted.map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
     match run(&Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("olmstead-soak: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error),
     }
+}
+
+fn failed(error: String) -> ExitCode {
+    eprintln!("olmstead-soak: {error}");
+    ExitCode::FAILURE
 }
 
 /// Whether nothing grew and all answers were right.
