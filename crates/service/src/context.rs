@@ -45,8 +45,8 @@ pub(crate) const CLOCKS_DIFFER_MS: u64 = 60_000;
 pub enum RegistrationMode {
     /// Anyone (`m.login.dummy`).
     Open,
-    /// Whoever knows the token (`m.login.registration_token`).
-    Token(Secret),
+    /// Whoever knows a token (`m.login.registration_token`): this one, if there is one, or one of the store.
+    Token(Option<Secret>),
     /// Nobody over the client API.
     Closed,
 }

@@ -13,6 +13,7 @@ pub mod password;
 pub(crate) mod passwords;
 pub mod refresh;
 pub mod register;
+pub(crate) mod registration_tokens;
 pub mod tokens;
 pub mod usernames;
 
