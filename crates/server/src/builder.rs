@@ -11,7 +11,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
     Context, Environment, RegistrationMode, Secret, ServiceConfig, SystemEnvironment, caches::Caches,
-    keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
+    census::Statistics, keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
@@ -325,6 +325,7 @@ impl ServerBuilder {
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
             telemetry: self.telemetry,
+            statistics: Statistics::default(),
         });
         if self.limits_enabled && files.connections < self.connections {
             tracing::warn!(

@@ -11,6 +11,7 @@ pub mod moderation;
 pub mod openid;
 pub mod password;
 pub(crate) mod passwords;
+pub(crate) mod provision;
 pub mod refresh;
 pub mod register;
 pub(crate) mod registration_tokens;
