@@ -1,5 +1,7 @@
 //! Each request is a span and a measurement, by its route's template and never by what is in it.
 
+use std::time::Instant;
+
 use axum::{
     extract::{MatchedPath, Request, State},
     http::HeaderMap,
@@ -38,7 +40,15 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     if let Some(parent) = parent(request.headers()) {
         trace::continue_from(&span, parent);
     }
-    let response = next.run(request).instrument(span.clone()).await;
+    let began = Instant::now();
+    let answered = async {
+        tracing::trace!("begun");
+        let response = next.run(request).await;
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        tracing::debug!(status, milliseconds = took.as_secs_f64() * 1_000.0, "answered");
+        response
+    };
+    let response = answered.instrument(span.clone()).await;
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {

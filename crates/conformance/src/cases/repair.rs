@@ -48,8 +48,8 @@ pub async fn dropping_nothing_tells_the_device(store: Store) {
 
 /// A key is given out or dropped, never both, when both happen at once.
 pub async fn a_claim_beside_a_drop_takes_a_key_or_none(store: Store) {
-    for _ in 0..10 {
-        let (_, device) = store.user_with_device("alice").await;
+    for round in 0..10 {
+        let (_, device) = store.user_with_device(&format!("user{round}")).await;
         store.upload_one_time(&device, 0..8).await;
         let claims = async {
             let mut claimed = 0;

@@ -37,8 +37,7 @@ async fn nobody_gets_in_but_operators() {
         for wrong in ["Bearer", "Basic abc"] {
             assert_eq!(status(&managed.admin, path, Some(wrong)).await.0, 401, "{path} {wrong}");
         }
-        for wrong in [&of_user, "Bearer x", "Bearer ", &format!("Bearer {TOKEN}x"), &format!("Bearer {}", &TOKEN[1..])]
-        {
+        for wrong in [&of_user, "Bearer x", &format!("Bearer {TOKEN}x"), &format!("Bearer {}", &TOKEN[1..])] {
             let (code, body) = status(&managed.admin, path, Some(wrong)).await;
             assert_eq!((code, &body["errcode"]), (401, &json!("M_UNKNOWN_TOKEN")), "{path} {wrong}");
         }

@@ -50,7 +50,14 @@ async fn empty(managed: &Managed, of: &Client) {
     let device = device_ref(managed, of).await;
     let (user_id, device_id) = (device.user_id, device.device_id);
     let want = ClaimWant { user_id, device_id, algorithm: ALGORITHM.to_owned(), spares: false };
-    while managed.storage.claim_keys(&[want.clone()]).await.unwrap().first().is_some_and(|key| !key.fallback) {}
+    while managed
+        .storage
+        .claim_keys(std::slice::from_ref(&want))
+        .await
+        .unwrap()
+        .first()
+        .is_some_and(|key| !key.fallback)
+    {}
 }
 
 /// Every fault is found, each by its name, and after the advised repairs none is left.
@@ -163,7 +170,8 @@ async fn real_clients_understand_each_other_after_a_repair() {
     // Well-formed keys of another account under the device's name, as a client has that was put back to an older state.
     let mut others = DeviceKeys::of(bob.user_id(), bob.device_id());
     let strange = others.one_time_keys(60);
-    let strange = strange.as_object().unwrap().iter().map(|(name, key)| (name.clone(), raw(key))).collect();
+    let strange = strange.as_object().unwrap().values().enumerate();
+    let strange = strange.map(|(n, key)| (format!("{ALGORITHM}:STRANGE{n}"), raw(key))).collect();
     let upload = KeysUpload { one_time_keys: strange, pool_limit: 100, claimed_memory: 1_000, ..KeysUpload::default() };
     managed.storage.upload_keys(&device_ref(&managed, &bob).await, upload).await.unwrap();
     bobs.sync().await;

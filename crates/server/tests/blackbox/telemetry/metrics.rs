@@ -30,6 +30,15 @@ pub(super) fn labels(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Labels of a series and their values.
+fn pairs(series: &str) -> impl Iterator<Item = (&str, &str)> {
+    let inside = series.split_once('{').map_or("", |(_, labels)| labels.trim_end_matches('}'));
+    inside
+        .split("\",")
+        .filter_map(|pair| pair.split_once("=\""))
+        .map(|(name, value)| (name, value.trim_end_matches('"')))
+}
+
 /// Nodes of which the first tells its metrics at this address.
 pub(super) async fn serving() -> Option<(Vec<Server>, String)> {
     let address = free_address();
@@ -69,6 +78,12 @@ async fn labels_are_few_and_name_nobody() {
         assert!(!text.contains(id.as_str()), "{id} is in\n{text}");
     }
     let (before, after) = (series(&first), series(&text));
+    for one in after.iter().filter(|series| is_background(series)) {
+        for (name, value) in pairs(one).filter(|(name, _)| *name != "le") {
+            let is_word = value.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'_');
+            assert!(is_word, "{name} has a value that is no fixed word: {one}");
+        }
+    }
     let more: Vec<_> = after.difference(&before).filter(|series| !is_background(series)).collect();
     assert!(more.is_empty(), "the same work with other ids made more series: {more:#?}");
     for (name, count) in [
