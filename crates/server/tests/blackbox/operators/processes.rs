@@ -32,6 +32,28 @@ async fn commands_reach_a_server_by_its_configuration() {
     assert!(run(&["audit"], &as_server).await.ok().contains("user.create"));
 }
 
+/// Where tokens let people in, there is one or somebody can make one.
+#[tokio::test]
+async fn tokens_can_be_had_where_they_are_asked_for() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let nowhere = nowhere.path().join("store");
+    let settings = [
+        ("OLMSTEAD_SERVER_NAME", "localhost"),
+        ("OLMSTEAD_LISTEN", "127.0.0.1:0"),
+        ("OLMSTEAD_STORAGE__ENGINE", "rocksdb"),
+        ("OLMSTEAD_STORAGE__PATH", nowhere.to_str().unwrap()),
+        ("OLMSTEAD_STORAGE__CREATE", "false"),
+        ("OLMSTEAD_REGISTRATION__MODE", "token"),
+    ];
+    let refused = run(&["serve"], &settings).await.failed();
+    assert!(refused.contains("registration.token is not set") && refused.contains("admin.listen"), "{refused}");
+    // With either, it is the store that is not there.
+    for other in [("OLMSTEAD_ADMIN__LISTEN", "127.0.0.1:0"), ("OLMSTEAD_REGISTRATION__TOKEN", "fixed")] {
+        let refused = run(&["serve"], &[&settings[..], &[other]].concat()).await.failed();
+        assert!(refused.contains(nowhere.to_str().unwrap()), "{refused}");
+    }
+}
+
 /// Each shell gets a script that knows the commands, and each command says how it is used.
 #[tokio::test]
 async fn commands_are_completed_and_explained() {

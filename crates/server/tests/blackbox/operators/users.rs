@@ -174,13 +174,11 @@ async fn an_account_is_deactivated() {
     alice.get("/account/whoami").await.error(401, "M_UNKNOWN_TOKEN");
     let members = bob.get(format!("/rooms/{room}/joined_members")).await.ok();
     assert!(members["joined"].get(alice.user_id()).is_none(), "{members}");
-    let left = sync
-        .until("alice is gone", |answer| {
-            let told = crate::harness::device_lists_left(answer);
-            told.iter().any(|user| user == alice.user_id()).then_some(())
-        })
-        .await;
-    let () = left;
+    sync.until("alice is gone", |answer| {
+        let told = crate::harness::device_lists_left(answer);
+        told.iter().any(|user| user == alice.user_id()).then_some(())
+    })
+    .await;
     let refused = log_in(&managed, alice.user_id(), alice.password()).await.map(drop);
     assert_eq!(refused.unwrap_err(), (403, "M_USER_DEACTIVATED".to_owned()));
     let (_, shown) = managed.ask("GET", &format!("/users/{}", alice.user_id()), None).await;
