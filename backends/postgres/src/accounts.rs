@@ -73,7 +73,8 @@ pub(crate) fn account_of(row: &PgRow) -> Done<Account> {
     })
 }
 
-async fn create(command: &mut Command, account: &Account, session: Option<&NewSession>) -> Done<bool> {
+/// Creates an account, with a first session when one is given; `false` when the name is taken. Needs the lock of the user.
+pub(crate) async fn create(command: &mut Command, account: &Account, session: Option<&NewSession>) -> Done<bool> {
     let created = sqlx::query(
         "INSERT INTO account
              (user_id, password_hash, guest, admin, deactivated, locked, suspended, created_at, search)

@@ -10,8 +10,9 @@ use olmstead_storage::{
     devices::Device,
     inspection::{DeviceHealth, UserTraces},
     keys::KeyCounts,
+    rooms::RoomHead,
 };
-use ruma::UserId;
+use ruma::{OwnedRoomId, RoomId, UserId};
 use sqlx::{PgConnection, postgres::PgRow};
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     accounts::account_of,
     devices::device_ref,
     error::Done,
+    rooms::rooms_after,
     rows::{self, Columns as _},
     store::read,
 };
@@ -134,6 +136,17 @@ impl Inspection for PostgresStore {
 
     async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces> {
         read!(self, |connection| traces(connection, user_id, most).await)
+    }
+
+    async fn rooms_after(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<(OwnedRoomId, RoomHead)>> {
+        read!(self, |connection| rooms_after(connection, after, limit).await)
+    }
+
+    async fn store_size(&self) -> Result<u64> {
+        read!(self, |connection| {
+            let row = sqlx::query("SELECT pg_database_size(current_database()) AS size").fetch_one(connection).await?;
+            Ok(row.count("size")?)
+        })
     }
 
     /// Transactions that were begun since the oldest that runs in the whole cluster.

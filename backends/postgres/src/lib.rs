@@ -39,6 +39,7 @@ mod open;
 mod presence;
 mod profiles;
 mod queues;
+mod registration_tokens;
 mod repair;
 mod rooms;
 mod rows;

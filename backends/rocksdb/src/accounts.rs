@@ -43,26 +43,29 @@ pub(crate) fn make_searchable(command: &mut Command<'_>, user_id: &UserId, displ
     command.put(&search_key(user_id), text)
 }
 
+/// Creates an account, with a first session when one is given; `false` when the name is taken. Needs the lock of the user.
+pub(crate) fn create(command: &mut Command<'_>, account: &Account, session: Option<&NewSession>) -> Result<bool> {
+    let key = account_key(&account.user_id);
+    if command.has(&key)? {
+        return Ok(false);
+    }
+    command.put_json(&key, account)?;
+    if !account.deactivated {
+        make_searchable(command, &account.user_id, None)?;
+    }
+    if let Some(session) = session {
+        let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, session)? else {
+            return Err(StorageError::damaged("a user without an account has cross-signing keys or devices"));
+        };
+    }
+    Ok(true)
+}
+
 #[async_trait]
 impl Accounts for RocksStore {
     async fn create_account(&self, account: Account, session: Option<NewSession>) -> Result<bool> {
-        self.command(Locks::new().user(&account.user_id), move |command| {
-            let key = account_key(&account.user_id);
-            if command.has(&key)? {
-                return Ok(false);
-            }
-            command.put_json(&key, &account)?;
-            if !account.deactivated {
-                make_searchable(command, &account.user_id, None)?;
-            }
-            if let Some(session) = &session {
-                let LoginOutcome::LoggedIn { .. } = begin_session(command, &account.user_id, session)? else {
-                    return Err(StorageError::damaged("a user without an account has cross-signing keys or devices"));
-                };
-            }
-            Ok(true)
-        })
-        .await
+        self.command(Locks::new().user(&account.user_id), move |command| create(command, &account, session.as_ref()))
+            .await
     }
 
     async fn account(&self, user_id: &UserId) -> Result<Option<Account>> {

@@ -164,6 +164,20 @@ impl Engine {
         self.disk.synced().map_err(not_synced)
     }
 
+    /// Bytes of the files, those of the log aside, and of what is to be written to them.
+    pub(crate) fn size(&self) -> Result<u64> {
+        let mut size = 0_u64;
+        for family in Family::ALL {
+            for property in
+                ["rocksdb.total-sst-files-size", "rocksdb.total-blob-file-size", "rocksdb.cur-size-all-mem-tables"]
+            {
+                let bytes = self.db.property_int_value_cf(self.family(family)?, property).map_err(storage_error)?;
+                size = size.saturating_add(bytes.unwrap_or_default());
+            }
+        }
+        Ok(size)
+    }
+
     /// The sequence number of the last write.
     pub(crate) fn written(&self) -> u64 {
         self.db.latest_sequence_number()

@@ -1,13 +1,16 @@
 //! Reads for operators.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use olmstead_storage::{
     Inspection, Result,
     accounts::Account,
     devices::DeviceRef,
     inspection::{DeviceHealth, UserTraces},
+    rooms::RoomHead,
 };
-use ruma::UserId;
+use ruma::{OwnedRoomId, RoomId, UserId};
 
 use crate::{
     RocksStore,
@@ -16,7 +19,8 @@ use crate::{
     keys::{Key, Table},
     pools::Pools,
     reads::{Reads, Span, json, raw},
-    rows,
+    rooms, rows,
+    store::blocking,
     to_device::inbox_span,
 };
 
@@ -91,6 +95,16 @@ impl Inspection for RocksStore {
     async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces> {
         let user_id = user_id.to_owned();
         self.read_view_of(true, move |view, _| traces(view, &user_id, most)).await
+    }
+
+    async fn rooms_after(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<(OwnedRoomId, RoomHead)>> {
+        let after = after.map(ToOwned::to_owned);
+        self.read_view_of(true, move |view, _| rooms::rooms_after(view, after.as_deref(), limit)).await
+    }
+
+    async fn store_size(&self) -> Result<u64> {
+        let inner = Arc::clone(self.inner());
+        blocking(move || inner.engine().size()).await
     }
 
     async fn horizon_lag(&self) -> Result<u64> {

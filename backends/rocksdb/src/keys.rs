@@ -129,6 +129,8 @@ tables! {
     DeviceReplacedToken = 0x19 in Main;
     /// (number) → what an operator did.
     Audit = 0x1a in Main;
+    /// (hash) → registration token.
+    RegistrationToken = 0x1b in Main;
 
     /// (user, device, generation, part, …): head of a pool, keys, ids, spent keys, fallback keys; see `pools`.
     Pool = 0x40 in Pools;

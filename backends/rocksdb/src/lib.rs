@@ -38,6 +38,7 @@ mod newest;
 mod place;
 mod pools;
 mod reads;
+mod registration_tokens;
 mod repair;
 mod rooms;
 mod rows;

@@ -86,6 +86,16 @@ macro_rules! conformance_suite {
                 generations_are_never_used_again
                 device_list_changes_are_read_by_span
             }
+            registration_tokens {
+                a_token_is_kept_once
+                tokens_come_in_pages
+                a_use_is_counted_with_its_account
+                a_token_that_is_over_makes_no_account
+                a_name_that_is_taken_uses_nothing_up
+                of_parallel_registrations_as_many_win_as_are_allowed
+                a_deleted_token_makes_no_account
+                registration_tokens_survive_a_restart
+            }
             audit {
                 the_record_is_read_from_its_end
                 parallel_entries_are_all_there
@@ -99,6 +109,8 @@ macro_rules! conformance_suite {
             }
             inspection {
                 accounts_come_in_pages
+                rooms_come_in_pages
+                a_store_has_a_size
                 the_health_of_devices_is_read
                 a_changed_identity_is_told
                 the_traces_of_a_user_are_read

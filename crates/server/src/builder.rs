@@ -11,7 +11,7 @@ use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::{HttpConfig, Network};
 use olmstead_service::{
     Context, Environment, RegistrationMode, Secret, ServiceConfig, SystemEnvironment, caches::Caches,
-    keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
+    census::Statistics, keys::ClaimBudget, notifier::Notifier, to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
@@ -121,9 +121,7 @@ impl ServerBuilder {
         builder.registration = match config.registration.mode {
             config::RegistrationMode::Open => RegistrationMode::Open,
             config::RegistrationMode::Closed => RegistrationMode::Closed,
-            config::RegistrationMode::Token => RegistrationMode::Token(
-                config.registration.token.clone().unwrap_or_else(|| Secret::from(String::new())),
-            ),
+            config::RegistrationMode::Token => RegistrationMode::Token(config.registration.token.clone()),
         };
         builder.shared_secret = config.registration.shared_secret.clone();
         builder.access_token_lifetime = Duration::from_secs(config.tokens.access_lifetime_seconds.into());
@@ -179,7 +177,7 @@ impl ServerBuilder {
     /// Lets register who knows this token.
     #[must_use]
     pub fn registration_token(mut self, token: impl Into<String>) -> Self {
-        self.registration = RegistrationMode::Token(Secret::from(token.into()));
+        self.registration = RegistrationMode::Token(Some(Secret::from(token.into())));
         self
     }
 
@@ -327,6 +325,7 @@ impl ServerBuilder {
             hashing: tokio::sync::Semaphore::new(cores),
             leaving: AtomicBool::new(false),
             telemetry: self.telemetry,
+            statistics: Statistics::default(),
         });
         if self.limits_enabled && files.connections < self.connections {
             tracing::warn!(

@@ -10,7 +10,9 @@ use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
 use ruma::{OwnedServerName, OwnedUserId, RoomVersionId};
 
-use crate::{caches::Caches, keys::ClaimBudget, notifier::Notifier, secret::Secret, to_device::MessageBudget};
+use crate::{
+    caches::Caches, census::Statistics, keys::ClaimBudget, notifier::Notifier, secret::Secret, to_device::MessageBudget,
+};
 
 /// Time and randomness, so that tests decide them.
 pub trait Environment: Send + Sync {
@@ -45,8 +47,8 @@ pub(crate) const CLOCKS_DIFFER_MS: u64 = 60_000;
 pub enum RegistrationMode {
     /// Anyone (`m.login.dummy`).
     Open,
-    /// Whoever knows the token (`m.login.registration_token`).
-    Token(Secret),
+    /// Whoever knows a token (`m.login.registration_token`): this one, if there is one, or one of the store.
+    Token(Option<Secret>),
     /// Nobody over the client API.
     Closed,
 }
@@ -135,6 +137,8 @@ pub struct Context {
     pub leaving: AtomicBool,
     /// How the server is watched; the store is watched already.
     pub telemetry: Telemetry,
+    /// What is known of how much there is of everything.
+    pub statistics: Statistics,
 }
 
 impl Context {

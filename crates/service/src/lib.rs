@@ -8,7 +8,7 @@ pub mod accounts;
 pub mod admin;
 pub mod backups;
 pub mod caches;
-mod census;
+pub mod census;
 mod context;
 pub mod dehydrated;
 pub mod device_lists;

@@ -4,15 +4,19 @@
 //! A session belongs to one user, one endpoint and one body, and ends with the request it authorises (UIA-7, XS-13).
 
 use olmstead_domain::json::RawJson;
-use olmstead_storage::devices::Session;
+use olmstead_storage::devices::{Session, TokenHash};
 use ruma::{OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    Context, RegistrationMode, Result, ServiceError,
-    accounts::{failures, passwords, tokens, usernames},
+    Context, Result, ServiceError,
+    accounts::{
+        failures, passwords,
+        registration_tokens::{Invitation, invitation},
+        usernames,
+    },
 };
 
 /// The kind of short-lived value.
@@ -29,7 +33,7 @@ pub enum Stage {
     Dummy,
     /// `m.login.password`: the caller's own password.
     Password,
-    /// `m.login.registration_token`: the server's registration token.
+    /// `m.login.registration_token`: a registration token.
     RegistrationToken,
 }
 
@@ -63,6 +67,23 @@ struct State {
     /// Hash of the body, or `None` while only empty bodies were seen: clients ask for the flows that way.
     body: Option<String>,
     completed: Vec<String>,
+    /// The registration token that passed its stage, if its uses are counted. It is not used up by that.
+    #[serde(default)]
+    invited_by: Option<TokenHash>,
+}
+
+impl State {
+    fn new(user_id: Option<&UserId>, endpoint: &str, body: Option<String>) -> Self {
+        let (user_id, endpoint) = (user_id.map(UserId::to_owned), endpoint.to_owned());
+        Self { user_id, endpoint, body, completed: Vec::new(), invited_by: None }
+    }
+}
+
+/// What an authorised request brought along.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The registration token of which a use is to be counted. It was valid when its stage was passed.
+    pub invited_by: Option<TokenHash>,
 }
 
 /// The `auth` of a request.
@@ -90,6 +111,9 @@ struct StageFailed {
     message: &'static str,
 }
 
+const INVITATION_REFUSED: StageFailed =
+    StageFailed { errcode: "M_FORBIDDEN", message: "The registration token is not valid." };
+
 /// Authorises a request of a logged-in user. `endpoint` names method and path with the values of its variables, such as
 /// `DELETE /devices/ABC`; `body` is the whole body with `auth`.
 ///
@@ -103,15 +127,24 @@ pub async fn authorise(
     body: &RawJson,
     flows: Flows<'_>,
 ) -> Result<()> {
-    run(cx, Some(&session.device.user_id), endpoint, body, flows).await
+    run(cx, Some(&session.device.user_id), endpoint, body, flows).await.map(drop)
 }
 
 /// Authorises a request without a token.
 ///
 /// # Errors
 /// As [`authorise`].
-pub async fn authorise_anonymous(cx: &Context, endpoint: &str, body: &RawJson, flows: Flows<'_>) -> Result<()> {
+pub async fn authorise_anonymous(cx: &Context, endpoint: &str, body: &RawJson, flows: Flows<'_>) -> Result<Passed> {
     run(cx, None, endpoint, body, flows).await
+}
+
+/// The 401 of a request that was authorised by a registration token which was spent, or ended, before the account was made:
+/// everything begins anew.
+///
+/// # Errors
+/// That is all it gives.
+pub async fn refuse_invitation<T>(cx: &Context, endpoint: &str, body: &RawJson, flows: Flows<'_>) -> Result<T> {
+    challenge_anew(cx, &State::new(None, endpoint, split(body)?.1), flows, Some(INVITATION_REFUSED)).await
 }
 
 /// Whether the body tries a stage.
@@ -122,10 +155,15 @@ pub fn is_attempt(body: &RawJson) -> Result<bool> {
     Ok(split(body)?.0.is_some_and(|attempt| attempt.kind.is_some()))
 }
 
-async fn run(cx: &Context, user_id: Option<&UserId>, endpoint: &str, body: &RawJson, flows: Flows<'_>) -> Result<()> {
+async fn run(
+    cx: &Context,
+    user_id: Option<&UserId>,
+    endpoint: &str,
+    body: &RawJson,
+    flows: Flows<'_>,
+) -> Result<Passed> {
     let (attempt, body) = split(body)?;
-    let fresh =
-        State { user_id: user_id.map(UserId::to_owned), endpoint: endpoint.to_owned(), body, completed: Vec::new() };
+    let fresh = State::new(user_id, endpoint, body);
     let Some(attempt) = attempt else {
         return challenge_anew(cx, &fresh, flows, None).await;
     };
@@ -147,7 +185,7 @@ async fn run(cx: &Context, user_id: Option<&UserId>, endpoint: &str, body: &RawJ
     };
 
     if let Some(kind) = attempt.kind.as_deref().filter(|kind| !state.completed.iter().any(|done| done == kind)) {
-        match pass(cx, user_id, kind, &attempt, &state, flows).await? {
+        match pass(cx, user_id, kind, &attempt, &mut state, flows).await? {
             Ok(()) => state.completed.push(kind.to_owned()),
             Err(failed) => {
                 if stored.is_none() {
@@ -163,7 +201,7 @@ async fn run(cx: &Context, user_id: Option<&UserId>, endpoint: &str, body: &RawJ
         if stored.is_some() && cx.storage.take_short_lived(KIND, &id, cx.now()).await?.is_none() {
             return Err(ServiceError::forbidden("This session was used for another request."));
         }
-        return Ok(());
+        return Ok(Passed { invited_by: state.invited_by });
     }
     match stored {
         None => save(cx, &id, &state).await?,
@@ -194,7 +232,7 @@ async fn pass(
     user_id: Option<&UserId>,
     kind: &str,
     attempt: &Attempt,
-    state: &State,
+    state: &mut State,
     flows: Flows<'_>,
 ) -> Result<Result<(), StageFailed>> {
     let failed = |errcode, message| Ok(Err(StageFailed { errcode, message }));
@@ -211,10 +249,12 @@ async fn pass(
         Stage::Dummy => Ok(Ok(())),
         Stage::RegistrationToken => {
             let token = attempt.token.as_deref().ok_or_else(|| ServiceError::missing_param("A token is needed."))?;
-            match &cx.config.registration {
-                RegistrationMode::Token(valid) if tokens::hash(valid.reveal()) == tokens::hash(token) => Ok(Ok(())),
-                _ => failed("M_FORBIDDEN", "The registration token is not valid."),
+            match invitation(cx, token).await? {
+                Some(Invitation::Endless) => state.invited_by = None,
+                Some(Invitation::Counted(hash)) => state.invited_by = Some(hash),
+                None => return Ok(Err(INVITATION_REFUSED)),
             }
+            Ok(Ok(()))
         }
         Stage::Password => {
             let password = attempt.password.clone();
@@ -266,7 +306,7 @@ fn is_complete(completed: &[String], flows: Flows<'_>) -> bool {
     flows.iter().any(|flow| flow.iter().map(|stage| stage.kind()).eq(completed.iter().map(String::as_str)))
 }
 
-async fn challenge_anew(cx: &Context, state: &State, flows: Flows<'_>, failed: Option<StageFailed>) -> Result<()> {
+async fn challenge_anew<T>(cx: &Context, state: &State, flows: Flows<'_>, failed: Option<StageFailed>) -> Result<T> {
     let id = cx.random_text(SESSION_BYTES);
     save(cx, &id, state).await?;
     Err(challenge(&id, state, flows, failed))
@@ -354,7 +394,7 @@ mod tests {
     }
 
     fn state(body: Option<&str>) -> State {
-        State { user_id: None, endpoint: "e".to_owned(), body: body.map(str::to_owned), completed: Vec::new() }
+        State::new(None, "e", body.map(str::to_owned))
     }
 
     #[test]

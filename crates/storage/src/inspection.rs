@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use olmstead_domain::{json::RawJson, position::Position};
-use ruma::{OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
-use crate::{Result, accounts::Account, devices::Device, keys::KeyCounts};
+use crate::{Result, accounts::Account, devices::Device, keys::KeyCounts, rooms::RoomHead};
 
 /// What a device's keys and inbox are like.
 #[derive(Debug, Clone)]
@@ -49,6 +49,12 @@ pub trait Inspection: Send + Sync {
 
     /// Looks among the newest `most` changes of device lists, and reads as many signatures at most.
     async fn user_traces(&self, user_id: &UserId, most: usize) -> Result<UserTraces>;
+
+    /// Rooms in order of their ids, those after `after`, at most `limit`.
+    async fn rooms_after(&self, after: Option<&RoomId>, limit: usize) -> Result<Vec<(OwnedRoomId, RoomHead)>>;
+
+    /// Bytes the store takes on disk, as the engine keeps count of them without reading the data.
+    async fn store_size(&self) -> Result<u64>;
 
     /// How many positions were given to writes that are not final, as far as the engine can tell.
     async fn horizon_lag(&self) -> Result<u64>;

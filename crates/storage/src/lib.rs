@@ -19,6 +19,7 @@ pub mod inspection;
 pub mod keys;
 pub mod maintenance;
 pub mod media;
+pub mod registration_tokens;
 pub mod repair;
 pub mod rooms;
 pub mod short_lived;
@@ -45,6 +46,7 @@ pub use self::{
     keys::Keys,
     maintenance::Maintenance,
     media::Media,
+    registration_tokens::RegistrationTokens,
     repair::Repair,
     rooms::Rooms,
     short_lived::ShortLived,
@@ -69,6 +71,7 @@ pub trait Storage:
     + Keys
     + Maintenance
     + Media
+    + RegistrationTokens
     + Repair
     + Rooms
     + ShortLived

@@ -30,7 +30,7 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use self::state::Select;
 pub(crate) use self::{
-    rows::membership_of,
+    rows::{membership_of, rooms_after},
     sharing::Sharing,
     state::{EntryWanted, SpanWanted, StateWanted},
     timeline::PageWanted,

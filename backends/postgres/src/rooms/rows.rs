@@ -7,13 +7,13 @@ use olmstead_storage::{
     Result, StorageError,
     rooms::{Membership, RoomHead},
 };
-use ruma::{OwnedEventId, OwnedRoomId};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use crate::{
     error::Done,
-    rows::{Columns as _, damaged, numbered},
-    text::{original, stored_all},
+    rows::{self, Columns as _, damaged, numbered},
+    text::{original, stored, stored_all},
 };
 
 /// A membership as a number. Part of the schema; statements use the numbers, too.
@@ -56,7 +56,7 @@ pub(super) fn encrypted_at(row: &PgRow) -> Done<Option<Cursor>> {
 
 /// The heads of rooms; `None` for unknown ones.
 pub(super) async fn heads(sql: &mut PgConnection, rooms: &[Arc<OwnedRoomId>]) -> Done<Vec<Result<Option<RoomHead>>>> {
-    let rows = sqlx::query(
+    let found_rows = sqlx::query(
         "SELECT q.number, r.version, r.revision, r.extremities, r.depth, r.joined, r.invited, r.encrypted_position,
              r.encrypted_ordinal
          FROM unnest($1::text[]) WITH ORDINALITY AS q (room_id, number)
@@ -66,11 +66,30 @@ pub(super) async fn heads(sql: &mut PgConnection, rooms: &[Arc<OwnedRoomId>]) ->
     .fetch_all(sql)
     .await?;
     let mut found: Vec<Result<Option<RoomHead>>> = rooms.iter().map(|_| Ok(None)).collect();
-    for row in &rows {
+    for row in &found_rows {
         let found = found.get_mut(numbered(row)?).ok_or_else(|| damaged("number"))?;
         *found = head(row).map(Some).map_err(Into::into);
     }
     Ok(found)
+}
+
+/// Rooms in order of their ids, with their heads.
+pub(crate) async fn rooms_after(
+    sql: &mut PgConnection,
+    after: Option<&RoomId>,
+    limit: usize,
+) -> Done<Vec<(OwnedRoomId, RoomHead)>> {
+    sqlx::query(
+        "SELECT room_id, version, revision, extremities, depth, joined, invited, encrypted_position, encrypted_ordinal
+         FROM room WHERE $1::text IS NULL OR room_id > $1 ORDER BY room_id LIMIT $2",
+    )
+    .bind(after.map(|after| stored(after.as_str())))
+    .bind(rows::limit(limit))
+    .fetch_all(sql)
+    .await?
+    .iter()
+    .map(|row| Ok((row.id("room_id")?, head(row)?)))
+    .collect()
 }
 
 fn head(row: &PgRow) -> Done<RoomHead> {

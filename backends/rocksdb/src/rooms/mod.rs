@@ -28,6 +28,7 @@ use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 pub(crate) use self::{
     cache::{EventCache, RoomCache},
     members::memberships,
+    rows::rooms_after,
 };
 use crate::{RocksStore, locks::Locks, reads::Reads};
 

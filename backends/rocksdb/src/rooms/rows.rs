@@ -5,13 +5,13 @@ use olmstead_storage::{
     Result, StorageError,
     rooms::{Membership, RoomHead},
 };
-use ruma::{EventId, OwnedEventId, OwnedUserId, RoomId, RoomVersionId, UserId};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     command::Command,
     keys::{Key, Table},
-    reads::Reads,
+    reads::{Reads, Span, json},
 };
 
 /// The type of membership events.
@@ -28,6 +28,20 @@ pub(super) struct HeadRow {
     pub(super) invited: u64,
 }
 
+impl HeadRow {
+    fn shown(self, encrypted_at: Option<Cursor>) -> RoomHead {
+        RoomHead {
+            version: self.version,
+            revision: self.revision,
+            extremities: self.extremities,
+            depth: self.depth,
+            encrypted_at,
+            joined_count: self.joined,
+            invited_count: self.invited,
+        }
+    }
+}
+
 /// The key of a room's head.
 pub(super) fn head_key(room_id: &RoomId) -> Key {
     Key::new(Table::RoomHead).text(room_id)
@@ -42,15 +56,29 @@ pub(super) fn head(reads: &impl Reads, room_id: &RoomId) -> Result<Option<HeadRo
 pub(super) fn shown_head(reads: &impl Reads, room_id: &RoomId) -> Result<Option<RoomHead>> {
     let Some(row) = head(reads, room_id)? else { return Ok(None) };
     let encrypted_at = summary(reads, room_id)?.encrypted_at;
-    Ok(Some(RoomHead {
-        version: row.version,
-        revision: row.revision,
-        extremities: row.extremities,
-        depth: row.depth,
-        encrypted_at,
-        joined_count: row.joined,
-        invited_count: row.invited,
-    }))
+    Ok(Some(row.shown(encrypted_at)))
+}
+
+/// Rooms in order of their ids, with their heads.
+pub(crate) fn rooms_after(
+    reads: &impl Reads,
+    after: Option<&RoomId>,
+    limit: usize,
+) -> Result<Vec<(OwnedRoomId, RoomHead)>> {
+    let table = Key::new(Table::RoomHead);
+    let span = Span::prefix(&table);
+    let span = match after {
+        Some(after) => span.after(&head_key(after)),
+        None => span,
+    };
+    let mut rooms = Vec::new();
+    for row in reads.scan(span)?.take(limit) {
+        let (key, head) = row?;
+        let room_id: OwnedRoomId = table.parts_after(&key)?.id()?;
+        let encrypted_at = summary(reads, &room_id)?.encrypted_at;
+        rooms.push((room_id, json::<HeadRow>(Table::RoomHead, &head)?.shown(encrypted_at)));
+    }
+    Ok(rooms)
 }
 
 /// What every sync of every member asks of a room, apart from the head and small.

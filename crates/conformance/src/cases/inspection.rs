@@ -9,6 +9,7 @@ use crate::{
     Store,
     support::{
         keys::{identity, identity_keys, nothing},
+        rooms::TestRoom,
         to_device,
     },
 };
@@ -31,6 +32,42 @@ pub async fn accounts_come_in_pages(store: Store) {
         }
         assert_eq!(found, expected, "in pages of {limit}");
     }
+}
+
+/// Every room is on one page, in the order of ids, with its head.
+pub async fn rooms_come_in_pages(store: Store) {
+    let alice = store.user("alice").await;
+    assert!(store.rooms_after(None, 10).await.unwrap().is_empty());
+    let mut expected = Vec::new();
+    for number in 0..5 {
+        let mut room = TestRoom::create(&store, &alice).await;
+        if number == 2 {
+            room.encrypt(&store).await;
+        }
+        let head = store.room_head(&room.id).await.unwrap().unwrap();
+        assert_eq!(head.encrypted_at.is_some(), number == 2);
+        expected.push((room.id, head));
+    }
+    expected.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    for limit in [1, 2, 4, 5, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.rooms_after(after.as_deref(), limit).await.unwrap();
+            assert!(page.len() <= limit);
+            let Some(last) = page.last() else { break };
+            after = Some(last.0.clone());
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "in pages of {limit}");
+    }
+}
+
+/// How large a store is, is known.
+pub async fn a_store_has_a_size(store: Store) {
+    store.user("alice").await;
+    let store = store.reopen().await;
+    let size = store.store_size().await.unwrap();
+    assert!(size > 0 && size < 1 << 30, "{size}");
 }
 
 /// All devices of a user, each with what is its own.

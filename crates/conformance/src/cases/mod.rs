@@ -20,6 +20,7 @@ pub mod memberships;
 pub mod nodes;
 pub mod positions;
 pub mod properties;
+pub mod registration_tokens;
 pub mod relations;
 pub mod repair;
 pub mod restored;

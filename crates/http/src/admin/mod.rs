@@ -4,6 +4,10 @@
 mod audit;
 mod e2ee;
 mod operator;
+mod registration_tokens;
+mod rooms;
+mod stats;
+mod users;
 
 use std::sync::Arc;
 
@@ -18,13 +22,24 @@ use crate::{App, error, limits::Limits, observe};
 /// What all paths begin with.
 pub const PREFIX: &str = "/_olmstead/admin/v1";
 
+/// All routes, without [`PREFIX`].
+pub fn routes() -> Router<App> {
+    Router::new()
+        .merge(audit::routes())
+        .merge(e2ee::routes())
+        .merge(registration_tokens::routes())
+        .merge(rooms::routes())
+        .merge(stats::routes())
+        .merge(users::routes())
+}
+
 /// The API for these operators. Without any of them nobody gets in.
 pub fn router(cx: Arc<Context>, operators: &[OperatorToken]) -> Router {
+    cx.statistics.want();
     let app = App { cx, limits: Arc::new(Limits::new(false)), trusted_proxies: Arc::default() };
     let operators = operator::Operators::new(operators);
-    let routes = Router::new().merge(audit::routes()).merge(e2ee::routes());
     Router::new()
-        .nest(PREFIX, routes)
+        .nest(PREFIX, routes())
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(

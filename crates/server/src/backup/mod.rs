@@ -63,6 +63,23 @@ pub async fn backup(config: &Config, directory: &Path) -> Result<Manifest, Backu
     made
 }
 
+/// Bytes that are written so far of a backup that is under way to this directory; 0 if none is.
+#[must_use]
+pub fn written(directory: &Path) -> u64 {
+    std::path::absolute(directory).map_or(0, |directory| size(&beside(&directory, "unfinished")))
+}
+
+fn size(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    let of_entry = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(found) if found.is_dir() => size(&entry.path()),
+        Ok(found) => found.len(),
+        // It was renamed or deleted meanwhile.
+        Err(_) => 0,
+    };
+    entries.flatten().map(of_entry).sum()
+}
+
 async fn fill(config: &Config, unfinished: &Path, directory: &Path) -> Result<Manifest, BackupError> {
     let engine = config.storage.engine;
     let facts = match engine {

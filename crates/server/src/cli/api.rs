@@ -17,6 +17,9 @@ use serde_json::Value;
 /// For one answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Entries that are asked for at once.
+const PAGE: usize = 500;
+
 /// Why a command did not do what it should, in sentences for an operator.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -65,19 +68,19 @@ pub(crate) enum ApiError {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reach {
     /// The configuration of the server: its `admin.listen` and `admin.tokens` are used where nothing else is said.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The admin address, such as `http://127.0.0.1:9008`. Also OLMSTEAD_ADMIN_URL.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
     /// A file with the token of an operator. The token itself may be in OLMSTEAD_ADMIN_TOKEN.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Which of the tokens of the configuration to use, if there are several.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME")]
     operator: Option<String>,
     /// Print the answer of the server as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 
@@ -170,6 +173,38 @@ impl Api {
     pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Answer, ApiError> {
         let body = serde_json::to_vec(body).map_err(|error| ApiError::Strange(error.to_string()))?;
         self.send(Method::POST, path, body.into()).await
+    }
+
+    /// Has something put in the place of what there is.
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<Answer, ApiError> {
+        let body = serde_json::to_vec(body).map_err(|error| ApiError::Strange(error.to_string()))?;
+        self.send(Method::PUT, path, body.into()).await
+    }
+
+    /// Has something deleted.
+    pub(crate) async fn delete(&self, path: &str) -> Result<Answer, ApiError> {
+        self.send(Method::DELETE, path, Bytes::new()).await
+    }
+
+    /// Reads page after page of a list, from after `from` on, to its end or `limit`; with it comes where to go on.
+    pub(crate) async fn pages<P: DeserializeOwned, T>(
+        &self,
+        path: &str,
+        mut from: Option<String>,
+        limit: Option<usize>,
+        entries: impl Fn(P) -> (Vec<T>, Option<String>),
+    ) -> Result<(Vec<T>, Option<String>), ApiError> {
+        let mut all = Vec::new();
+        loop {
+            let size = limit.map_or(PAGE, |limit| limit.saturating_sub(all.len()).clamp(1, PAGE));
+            let after = from.as_deref().map(|from| format!("&from={}", encoded(from))).unwrap_or_default();
+            let (page, next) = entries(self.get(&format!("{path}?limit={size}{after}")).await?.read()?);
+            all.extend(page);
+            if next.is_none() || limit.is_some_and(|limit| all.len() >= limit) {
+                return Ok((all, next));
+            }
+            from = next;
+        }
     }
 
     /// Whether answers are to be printed as they are.

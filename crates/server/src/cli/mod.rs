@@ -2,15 +2,20 @@
 
 mod api;
 mod audit;
+mod device;
 mod e2ee;
 mod progress;
+mod registration_token;
+mod room;
 mod serve;
+mod stats;
 mod store;
 mod table;
+mod user;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::api::{ApiError, Reach};
 
@@ -54,6 +59,48 @@ enum Command {
         /// The directory that `olmstead backup` wrote.
         directory: PathBuf,
     },
+    /// Accounts.
+    User {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: user::Command,
+    },
+    /// Devices that are logged in.
+    Device {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: device::Command,
+    },
+    /// Tokens that let people register.
+    RegistrationToken {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: registration_token::Command,
+    },
+    /// Rooms.
+    Room {
+        #[command(flatten)]
+        reach: Reach,
+        #[command(subcommand)]
+        command: room::Command,
+    },
+    /// How much there is of everything, and how the store is.
+    ///
+    /// Nothing is counted for it: the numbers are those of the server's last census, and it says how old that is.
+    Stats {
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Print a script by which a shell completes the commands.
+    ///
+    /// Example: olmstead completions bash > /usr/share/bash-completion/completions/olmstead
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// See and mend encryption.
     E2ee {
         #[command(flatten)]
@@ -76,6 +123,15 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve { config } => serve::serve(config.as_deref()).map_err(ApiError::from),
         Command::Backup { config, directory } => store::backup(config.as_deref(), &directory).map_err(ApiError::from),
         Command::Restore { config, directory } => store::restore(config.as_deref(), &directory).map_err(ApiError::from),
+        Command::User { reach, command } => reach.run(async |api| command.run(api).await),
+        Command::Device { reach, command } => reach.run(async |api| command.run(api).await),
+        Command::RegistrationToken { reach, command } => reach.run(async |api| command.run(api).await),
+        Command::Room { reach, command } => reach.run(async |api| command.run(api).await),
+        Command::Stats { reach } => reach.run(async |api| stats::run(api).await),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "olmstead", &mut std::io::stdout());
+            Ok(())
+        }
         Command::E2ee { reach, command } => reach.run(async |api| command.run(api).await),
         Command::Audit { reach, command } => reach.run(async |api| command.run(api).await),
     };

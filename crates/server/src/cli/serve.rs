@@ -60,7 +60,9 @@ fn announce(config: &Config, listeners: &[TcpListener]) {
     }
     let how = match config.registration.mode {
         RegistrationMode::Open => "Registration is open: point a Matrix client at the address and create an account.",
-        RegistrationMode::Token => "Registration asks for the token in registration.token.",
+        RegistrationMode::Token => {
+            "Registration asks for a token: that of registration.token, or one made by an operator."
+        }
         RegistrationMode::Closed => "Registration is closed (registration.mode).",
     };
     println!("{how}");

@@ -58,6 +58,37 @@ pub(crate) fn span(milliseconds: u64) -> String {
     }
 }
 
+/// A time that may not have come.
+pub(crate) fn maybe_time(at: Option<u64>) -> String {
+    at.map_or_else(|| "never".to_owned(), time)
+}
+
+/// Facts, one a line, each after its name; those without a value are left out.
+pub(crate) fn facts(lines: &[(&str, String)]) -> String {
+    let known = || lines.iter().filter(|(_, value)| !value.is_empty());
+    let width = known().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    known().fold(String::new(), |mut text, (name, value)| {
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "{name:width$}  {}", cut(value));
+        text
+    })
+}
+
+/// A length of time in milliseconds, from a number and its unit.
+pub(crate) fn duration(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text} is not a number and one of s, m, h, d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
+    number.checked_mul(seconds * 1_000).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +108,22 @@ mod tests {
         assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00");
         assert_eq!(time(1_764_338_400_000), "2025-11-28 14:00:00");
         assert_eq!(time(u64::MAX), "never");
+    }
+
+    #[test]
+    fn facts_stand_in_a_column() {
+        assert_eq!(
+            facts(&[("a", "1".to_owned()), ("none", String::new()), ("abc", "x".to_owned())]),
+            "a    1\nabc  x\n"
+        );
+    }
+
+    #[test]
+    fn a_length_of_time_has_a_unit() {
+        assert_eq!(duration("90s"), Ok(90_000));
+        assert_eq!(duration("30d"), Ok(2_592_000_000));
+        for wrong in ["", "d", "30", "3x", "-1d", "1.5h", "99999999999999999999d", "999999999999999999d", "1é"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
     }
 }

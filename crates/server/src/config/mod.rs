@@ -70,7 +70,7 @@ pub struct Config {
 pub struct Registration {
     /// How one registers. Who has the shared secret can in any mode.
     pub mode: RegistrationMode,
-    /// The token for the mode `token`, which needs one.
+    /// A token of the mode `token` that works without end. `olmstead registration-token` makes others.
     pub token: Option<Secret>,
     /// Turns on registration by shared secret at `/_synapse/admin/v1/register`, for scripts that make accounts.
     pub shared_secret: Option<Secret>,
@@ -82,7 +82,7 @@ pub struct Registration {
 pub enum RegistrationMode {
     /// Anyone may.
     Open,
-    /// Whoever knows the token may.
+    /// Whoever knows a token.
     Token,
     /// Nobody, but for the shared secret.
     #[default]
@@ -245,11 +245,12 @@ impl Config {
         if self.tokens.access_lifetime_seconds == 0 {
             return Err(ServerError::Config("tokens.access_lifetime_seconds is 0".to_owned()));
         }
-        if self.registration.mode == RegistrationMode::Token
-            && self.registration.token.as_ref().is_none_or(|token| token.reveal().is_empty())
-        {
+        let fixed = self.registration.token.as_ref().is_some_and(|token| !token.reveal().is_empty());
+        if self.registration.mode == RegistrationMode::Token && !fixed && self.admin.listen.is_empty() {
             return Err(ServerError::Config(
-                "registration.mode is \"token\", but registration.token is not set".to_owned(),
+                "registration.mode is \"token\", but registration.token is not set, and without admin.listen nobody can \
+                 make other tokens"
+                    .to_owned(),
             ));
         }
         Ok(())

@@ -2,12 +2,15 @@
 //! test suites use.
 
 use hmac::{Hmac, Mac as _};
-use olmstead_storage::accounts::Account;
 use serde::Deserialize;
 use sha1::Sha1;
 
-use super::{DeviceWishes, NewLogin, passwords, tokens, usernames};
-use crate::{Context, Refusal, Result, Secret, ServiceError, profile, push_rules};
+use super::{
+    DeviceWishes, NewLogin,
+    provision::{Wish, provision},
+    tokens,
+};
+use crate::{Context, Refusal, Result, Secret, ServiceError};
 
 /// The kind of short-lived value.
 const KIND: &str = "register_nonce";
@@ -60,18 +63,11 @@ pub async fn create(cx: &Context, wish: AdminRegistration) -> Result<NewLogin> {
     if !mac_is_right(secret, &wish) {
         return Err(ServiceError::forbidden("The HMAC is wrong."));
     }
-    passwords::check_new(&wish.password)?;
-    let user_id = usernames::available(cx, &wish.username).await?;
-    let hash = passwords::hash(cx, wish.password).await?;
     let (issued, session) = tokens::begin(cx, &DeviceWishes::default())?;
     let device_id = session.device_id.clone();
-    let mut account = Account::new(user_id.clone(), Some(hash), cx.now());
-    account.admin = wish.admin;
-    if !cx.storage.create_account(account, Some(session)).await? {
-        return Err(usernames::in_use());
-    }
-    push_rules::set_up(cx, &user_id).await?;
-    profile::set_first_display_name(cx, &user_id, wish.displayname.as_deref().unwrap_or(&wish.username)).await?;
+    let AdminRegistration { username, password, admin, displayname, .. } = wish;
+    let wish = Wish { username, password, admin, display_name: displayname };
+    let user_id = provision(cx, wish, Some(session)).await?;
     Ok(NewLogin { user_id, device_id, tokens: issued })
 }
 

@@ -11,8 +11,10 @@ pub mod moderation;
 pub mod openid;
 pub mod password;
 pub(crate) mod passwords;
+pub(crate) mod provision;
 pub mod refresh;
 pub mod register;
+pub(crate) mod registration_tokens;
 pub mod tokens;
 pub mod usernames;
 

@@ -1,11 +1,15 @@
 //! `POST /register`: new accounts and guests.
 
 use olmstead_domain::json::RawJson;
-use olmstead_storage::accounts::Account;
+use olmstead_storage::{
+    accounts::Account,
+    devices::{NewSession, TokenHash},
+    registration_tokens::Invited,
+};
 use ruma::OwnedUserId;
 use serde::Deserialize;
 
-use super::{DeviceWishes, NewLogin, passwords, tokens, usernames};
+use super::{DeviceWishes, NewLogin, passwords, registration_tokens, tokens, usernames};
 use crate::{
     Context, RegistrationMode, Result, ServiceError, push_rules,
     uia::{self, Stage},
@@ -80,22 +84,23 @@ pub async fn register(cx: &Context, wish: Registration, body: &RawJson) -> Resul
         (None, true) => return Err(ServiceError::missing_param("A password is needed.")),
         (None, false) => None,
     };
-    uia::authorise_anonymous(cx, ENDPOINT, body, &[flow]).await?;
+    let passed = uia::authorise_anonymous(cx, ENDPOINT, body, &[flow]).await?;
     let password = password.ok_or_else(|| ServiceError::missing_param("A password is needed."))?;
     let hash = passwords::hash(cx, password).await?;
     let (issued, session) = begun;
     let inhibit = wish.inhibit_login.unwrap_or(false);
     let make = |user_id: OwnedUserId| Account::new(user_id, Some(hash.clone()), cx.now());
-    let user_id = match wanted {
-        Some(user_id) => {
-            let first = (!inhibit).then(|| session.clone());
-            if !cx.storage.create_account(make(user_id.clone()), first).await? {
-                return Err(usernames::in_use());
-            }
-            user_id
-        }
-        None => create_with_random_name(cx, "u", make, (!inhibit).then(|| session.clone())).await?,
+    let first = (!inhibit).then(|| session.clone());
+    let invited_by = passed.invited_by;
+    let (user_id, outcome) = match wanted {
+        Some(user_id) => (user_id.clone(), create(cx, make(user_id), first, invited_by).await?),
+        None => create_with_random_name(cx, "u", make, first, invited_by).await?,
     };
+    match outcome {
+        Invited::Created => {}
+        Invited::NameTaken => return Err(usernames::in_use()),
+        Invited::TokenNotValid => return uia::refuse_invitation(cx, ENDPOINT, body, &[flow]).await,
+    }
     push_rules::set_up(cx, &user_id).await?;
     let login = (!inhibit).then(|| NewLogin { user_id: user_id.clone(), device_id: session.device_id, tokens: issued });
     Ok(Registered { user_id, login })
@@ -113,7 +118,7 @@ pub async fn register_guest(cx: &Context, device_name: Option<String>) -> Result
     let wishes = DeviceWishes { initial_display_name: device_name, ..DeviceWishes::default() };
     let (issued, session) = tokens::begin(cx, &wishes)?;
     let make = |user_id| Account { guest: true, ..Account::new(user_id, None, cx.now()) };
-    let user_id = create_with_random_name(cx, "guest-", make, Some(session.clone())).await?;
+    let (user_id, _) = create_with_random_name(cx, "guest-", make, Some(session.clone()), None).await?;
     push_rules::set_up(cx, &user_id).await?;
     let login = NewLogin { user_id: user_id.clone(), device_id: session.device_id, tokens: issued };
     Ok(Registered { user_id, login: Some(login) })
@@ -134,25 +139,40 @@ pub async fn check_available(cx: &Context, username: &str) -> Result<()> {
 ///
 /// # Errors
 /// [`crate::Refusal::Forbidden`] when registration is closed.
-pub fn token_is_valid(cx: &Context, token: &str) -> Result<bool> {
+pub async fn token_is_valid(cx: &Context, token: &str) -> Result<bool> {
     match &cx.config.registration {
         RegistrationMode::Closed => Err(closed()),
         RegistrationMode::Open => Ok(false),
-        // Hashes are compared, so the time tells nothing of the token.
-        RegistrationMode::Token(valid) => Ok(tokens::hash(valid.reveal()) == tokens::hash(token)),
+        RegistrationMode::Token(_) => Ok(registration_tokens::invitation(cx, token).await?.is_some()),
     }
+}
+
+/// Creates the account and, with a token of the store, counts its use in the same step.
+async fn create(
+    cx: &Context,
+    account: Account,
+    session: Option<NewSession>,
+    invited_by: Option<TokenHash>,
+) -> Result<Invited> {
+    Ok(match invited_by {
+        Some(hash) => cx.storage.create_invited_account(account, session, &hash, cx.now()).await?,
+        None if cx.storage.create_account(account, session).await? => Invited::Created,
+        None => Invited::NameTaken,
+    })
 }
 
 async fn create_with_random_name(
     cx: &Context,
     prefix: &str,
     make: impl Fn(OwnedUserId) -> Account,
-    session: Option<olmstead_storage::devices::NewSession>,
-) -> Result<OwnedUserId> {
+    session: Option<NewSession>,
+    invited_by: Option<TokenHash>,
+) -> Result<(OwnedUserId, Invited)> {
     for _ in 0..NAME_ATTEMPTS {
         let user_id = usernames::random_user_id(cx, prefix)?;
-        if cx.storage.create_account(make(user_id.clone()), session.clone()).await? {
-            return Ok(user_id);
+        let outcome = create(cx, make(user_id.clone()), session.clone(), invited_by).await?;
+        if outcome != Invited::NameTaken {
+            return Ok((user_id, outcome));
         }
     }
     Err(ServiceError::Internal("no free user name was found".to_owned()))

@@ -12,7 +12,7 @@ use olmstead_domain::{
 };
 use olmstead_storage::{
     AccountData, Accounts, Audit, Backups, CrossSigning, DehydratedDevices, Devices, Directory, Ephemeral, Inspection,
-    Keys, Maintenance, Media, Repair, Result, Rooms, ShortLived, Storage, StorageError,
+    Keys, Maintenance, Media, RegistrationTokens, Repair, Result, Rooms, ShortLived, Storage, StorageError,
     account_data::{AccountDataEntry, Pusher},
     accounts::{Account, StandingChange},
     audit::AuditEntry,
@@ -25,6 +25,7 @@ use olmstead_storage::{
     keys::*,
     maintenance::StoreFacts,
     media::MediaInfo,
+    registration_tokens::{Invited, RegistrationToken},
     rooms::*,
     to_device::TransactionKey,
 };
@@ -54,7 +55,17 @@ absent! { Inspection:
     accounts_after(Option<&UserId>, usize) -> Vec<Account>;
     device_health(&UserId, usize) -> Vec<DeviceHealth>;
     user_traces(&UserId, usize) -> UserTraces;
+    rooms_after(Option<&RoomId>, usize) -> Vec<(OwnedRoomId, RoomHead)>;
+    store_size() -> u64;
     horizon_lag() -> u64;
+}
+
+absent! { RegistrationTokens:
+    add_registration_token(&TokenHash, RegistrationToken) -> bool;
+    registration_token(&TokenHash) -> Option<RegistrationToken>;
+    registration_tokens_after(Option<&TokenHash>, usize) -> Vec<RegistrationToken>;
+    delete_registration_token(&TokenHash) -> bool;
+    create_invited_account(Account, Option<NewSession>, &TokenHash, u64) -> Invited;
 }
 
 absent! { Audit:

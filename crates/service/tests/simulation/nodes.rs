@@ -7,8 +7,8 @@ use std::sync::{
 
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_service::{
-    Context, Environment, ServiceConfig, caches::Caches, keys::ClaimBudget, notifier::Notifier, tailer,
-    to_device::MessageBudget,
+    Context, Environment, ServiceConfig, caches::Caches, census::Statistics, keys::ClaimBudget, notifier::Notifier,
+    tailer, to_device::MessageBudget,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -90,6 +90,7 @@ impl Nodes {
             hashing: Semaphore::new(1),
             leaving: AtomicBool::new(false),
             telemetry: olmstead_telemetry::Telemetry::none(),
+            statistics: Statistics::default(),
         });
         let (stop, stopped) = watch::channel(false);
         let actor =

@@ -4,16 +4,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use olmstead_domain::{json::RawJson, position::Position};
 use olmstead_storage::{
-    AccountData, Accounts, Audit, Ephemeral, Inspection, Media, Result, ShortLived,
+    AccountData, Accounts, Audit, Ephemeral, Inspection, Media, RegistrationTokens, Result, ShortLived,
     account_data::{AccountDataEntry, Pusher},
     accounts::{Account, StandingChange},
     audit::AuditEntry,
-    devices::NewSession,
+    devices::{NewSession, TokenHash},
     ephemeral::{Presence, Receipt, Syncing},
     inspection::{DeviceHealth, UserTraces},
     media::MediaInfo,
+    registration_tokens::{Invited, RegistrationToken},
+    rooms::RoomHead,
 };
-use ruma::{OwnedDeviceId, OwnedUserId, RoomId, UserId};
+use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::{Observed, watched};
 
@@ -79,6 +81,8 @@ watched! {
     accounts_after(after: Option<&UserId>, limit: usize) -> Vec<Account>;
     device_health(user_id: &UserId, most: usize) -> Vec<DeviceHealth>;
     user_traces(user_id: &UserId, most: usize) -> UserTraces;
+    rooms_after(after: Option<&RoomId>, limit: usize) -> Vec<(OwnedRoomId, RoomHead)>;
+    store_size() -> u64;
     horizon_lag() -> u64;
 }
 
@@ -86,4 +90,13 @@ watched! {
     Audit:
     add_audit_entry(entry: AuditEntry) -> u64;
     audit_entries(before: Option<u64>, limit: usize) -> Vec<(u64, AuditEntry)>;
+}
+
+watched! {
+    RegistrationTokens:
+    add_registration_token(hash: &TokenHash, token: RegistrationToken) -> bool;
+    registration_token(hash: &TokenHash) -> Option<RegistrationToken>;
+    registration_tokens_after(after: Option<&TokenHash>, limit: usize) -> Vec<RegistrationToken>;
+    delete_registration_token(hash: &TokenHash) -> bool;
+    create_invited_account(account: Account, session: Option<NewSession>, hash: &TokenHash, now: u64) -> Invited;
 }

@@ -17,5 +17,5 @@ pub(super) struct Question {
 }
 
 pub(super) async fn get(State(app): State<App>, Query(question): Query<Question>) -> ApiResult<Json<Value>> {
-    Ok(Json(json!({"valid": register::token_is_valid(&app.cx, &question.token)?})))
+    Ok(Json(json!({"valid": register::token_is_valid(&app.cx, &question.token).await?})))
 }

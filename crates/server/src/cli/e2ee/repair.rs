@@ -6,7 +6,7 @@ use ruma::OwnedUserId;
 
 use crate::cli::{
     api::{Api, ApiError, confirm},
-    table::span,
+    table::{duration, span},
 };
 
 /// How it is done.
@@ -56,7 +56,7 @@ pub(in crate::cli) enum Command {
         /// The device.
         device: String,
         /// How old at least: a number and `s`, `m`, `h` or `d`.
-        #[arg(long, value_name = "TIME", value_parser = time)]
+        #[arg(long, value_name = "TIME", value_parser = duration)]
         older_than: u64,
         #[command(flatten)]
         how: How,
@@ -91,34 +91,5 @@ impl Command {
         request.dry_run = false;
         let answer = api.post("/e2ee/repair", &request).await?;
         answer.print(api, |done: Response| println!("Done: {} {what}.", done.affected))
-    }
-}
-
-/// A length of time in milliseconds.
-fn time(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text} is not a number and one of s, m, h, d");
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = text.strip_suffix(unit).and_then(|number| number.parse().ok()).ok_or_else(wrong)?;
-    number.checked_mul(seconds * 1_000).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_has_a_unit() {
-        assert_eq!(time("90s"), Ok(90_000));
-        assert_eq!(time("30d"), Ok(2_592_000_000));
-        for wrong in ["", "d", "30", "3x", "-1d", "1.5h", "99999999999999999999d", "999999999999999999d", "1é"] {
-            assert!(time(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -11,8 +11,8 @@ use std::{
 use olmstead_domain::rooms::signing::ServerKey;
 use olmstead_http::HttpConfig;
 use olmstead_service::{
-    Context, RegistrationMode, ServiceConfig, caches::Caches, keys::ClaimBudget, notifier::Notifier,
-    to_device::MessageBudget,
+    Context, RegistrationMode, ServiceConfig, caches::Caches, census::Statistics, keys::ClaimBudget,
+    notifier::Notifier, to_device::MessageBudget,
 };
 use olmstead_storage::SharedStorage;
 use olmstead_telemetry::Telemetry;
@@ -242,5 +242,6 @@ async fn deaf(plan: &Plan, storage: &SharedStorage) -> Context {
         message_budget: MessageBudget::new(plan.limits),
         leaving: AtomicBool::new(false),
         telemetry: Telemetry::none(),
+        statistics: Statistics::default(),
     }
 }

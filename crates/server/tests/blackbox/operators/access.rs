@@ -5,7 +5,17 @@ use serde_json::{Value, json};
 use super::support::{Managed, OPERATOR, TOKEN, run};
 use crate::harness::keys::DeviceKeys;
 
-const PATHS: [&str; 4] = ["audit", "e2ee/doctor", "e2ee/users/alice", "no/such/path"];
+const PATHS: [&str; 9] = [
+    "audit",
+    "e2ee/doctor",
+    "e2ee/users/alice",
+    "no/such/path",
+    "registration_tokens",
+    "rooms",
+    "stats",
+    "users",
+    "users/alice/devices",
+];
 
 async fn status(base: &str, path: &str, authorization: Option<&str>) -> (u16, Value) {
     let mut request = reqwest::Client::new().get(format!("{base}/_olmstead/admin/v1/{path}"));

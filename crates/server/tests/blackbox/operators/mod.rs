@@ -3,4 +3,10 @@
 mod access;
 mod doctor;
 mod inspect;
+mod openapi;
+mod processes;
+mod registration_tokens;
+mod rooms;
+mod schema;
 mod support;
+mod users;

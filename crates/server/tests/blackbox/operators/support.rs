@@ -1,11 +1,12 @@
 //! A server with an admin address, whose store and clock are the test's, and the commands that ask it.
 
 use std::{
+    io::Write as _,
     process::{Command, Stdio},
     sync::Arc,
 };
 
-use olmstead::OperatorToken;
+use olmstead::{OperatorToken, ServerBuilder};
 use olmstead_storage::SharedStorage;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -54,15 +55,19 @@ impl Ran {
 impl Managed {
     /// `None`, and a line on standard error, when the tests run against a server elsewhere.
     pub(super) async fn start() -> Option<Self> {
+        Self::start_with(olmstead::ServerBuilder::open_registration).await
+    }
+
+    /// The same with a setting of its own.
+    pub(super) async fn start_with(setting: fn(ServerBuilder) -> ServerBuilder) -> Option<Self> {
         if std::env::var("BLACKBOX_URL").is_ok() {
             eprintln!("left out: the server at BLACKBOX_URL has its own operators");
             return None;
         }
         let place = in_place(|| Arc::new(Place::new(Engine::chosen()))).await;
         let (storage, clock) = (place.open(None).await, Arc::<Clock>::default());
-        let built = olmstead::Server::builder("localhost")
+        let built = setting(olmstead::Server::builder("localhost"))
             .storage(storage.clone())
-            .open_registration()
             .environment(clock.clone())
             .without_limits()
             .build();
@@ -85,6 +90,34 @@ impl Managed {
         run(arguments, &[("OLMSTEAD_ADMIN_URL", &self.admin), ("OLMSTEAD_ADMIN_TOKEN", TOKEN)]).await
     }
 
+    /// Runs the binary with these arguments and this on its standard input.
+    pub(super) async fn run_with(&self, arguments: &[&str], input: &'static str) -> Ran {
+        let variables = [("OLMSTEAD_ADMIN_URL", self.admin.as_str()), ("OLMSTEAD_ADMIN_TOKEN", TOKEN)];
+        run_with(arguments, &variables, Some(input)).await
+    }
+
+    /// Asks the API as the operator: status and answer.
+    pub(super) async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method: reqwest::Method = method.parse().expect("a method");
+        let url = format!("{}/_olmstead/admin/v1{path}", self.admin);
+        let mut request = reqwest::Client::new().request(method, url).bearer_auth(TOKEN);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json().await.expect("JSON"))
+    }
+
+    /// What operators did, oldest first: action and target.
+    pub(super) async fn record(&self) -> Vec<(String, String)> {
+        let (status, answer) = self.ask("GET", "/audit", None).await;
+        assert_eq!(status, 200, "{answer}");
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let entries = answer["entries"].as_array().expect("entries").iter().rev();
+        entries.map(|entry| (text(&entry["action"]), text(&entry["target"]))).collect()
+    }
+
     /// What a command prints with `--json`.
     pub(super) async fn json(&self, command: &str, arguments: &[&str]) -> Value {
         let all: Vec<&str> = [command, "--json"].into_iter().chain(arguments.iter().copied()).collect();
@@ -99,9 +132,21 @@ async fn listener() -> TcpListener {
 
 /// Runs the binary with these arguments and variables.
 pub(super) async fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    run_with(arguments, variables, None).await
+}
+
+async fn run_with(arguments: &[&str], variables: &[(&str, &str)], input: Option<&'static str>) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_olmstead"));
-    command.args(arguments).envs(variables.iter().copied()).stdin(Stdio::null());
-    let output = in_place(move || command.output().expect("the binary runs"));
+    command.args(arguments).envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = in_place(move || {
+        let mut child = command.spawn().expect("the binary runs");
+        let mut stdin = child.stdin.take().expect("its standard input");
+        // It may have ended without reading.
+        let _ = stdin.write_all(input.unwrap_or_default().as_bytes());
+        drop(stdin);
+        child.wait_with_output().expect("the binary ends")
+    });
     let output = within(&format!("{arguments:?}"), deadline(), output).await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
