@@ -113,8 +113,7 @@ fn add_files(directory: &Path, size: &mut Size) {
     }
 }
 
-/// Counts in a process of its own: RocksDB, which opens a store that is being written to, now and then takes a half-written
-/// log so badly that the process ends.
+/// Counts in a process of its own: what RocksDB makes of a store that is being written to must not end the soak.
 fn of_directory(path: &Path, notes: &Path) -> Result<BTreeMap<String, (u64, u64)>, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     let mut tries = 0;

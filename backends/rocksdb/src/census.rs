@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rocksdb::{DB, IteratorMode};
+use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode};
 
 use crate::{
     OpenError,
     keys::{Family, Table},
 };
+
+/// More than there ever is in the logs of a store, bytes.
+const LARGEST_LOG: usize = 1 << 40;
 
 /// The rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +35,13 @@ pub fn census(path: &Path, notes: &Path) -> Result<Vec<Rows>, OpenError> {
     // All files are opened at once, so what is deleted later does no harm.
     options.set_max_open_files(-1);
     let names = Family::ALL.map(Family::name);
-    let db = DB::open_cf_for_read_only(&options, path, names, false).map_err(failed)?;
+    let families = names.iter().map(|name| {
+        let mut options = rocksdb::Options::default();
+        // RocksDB writes a table that has grown to this size to disk, which who only reads cannot: it dies of it.
+        options.set_write_buffer_size(LARGEST_LOG);
+        ColumnFamilyDescriptor::new(*name, options)
+    });
+    let db = DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(failed)?;
     let mut counts: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for family in names.iter().filter_map(|name| db.cf_handle(name)) {
         for row in db.iterator_cf(family, IteratorMode::Start) {
@@ -74,5 +83,17 @@ mod tests {
         assert_eq!(rows("ShortLived"), 2);
         // The census has left the store to its owner.
         store.put_short_lived("kind", "c", vec![1], 9).await.unwrap();
+    }
+
+    /// A log that is larger than RocksDB would let a table in memory grow by default.
+    #[tokio::test]
+    async fn a_long_log_is_counted() {
+        let (home, notes) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let store = RocksStore::open(home.path(), Options::default()).unwrap();
+        for n in 0..90 {
+            store.put_short_lived("kind", &n.to_string(), vec![n; 1 << 20], 9).await.unwrap();
+        }
+        let all = census(home.path(), notes.path()).unwrap();
+        assert_eq!(all.into_iter().find(|rows| rows.table == "ShortLived").unwrap().rows, 90);
     }
 }
