@@ -145,7 +145,7 @@ impl Inspection for PostgresStore {
     async fn store_size(&self) -> Result<u64> {
         read!(self, |connection| {
             let row = sqlx::query("SELECT pg_database_size(current_database()) AS size").fetch_one(connection).await?;
-            Ok(row.count("size")?)
+            row.count("size")
         })
     }
 

@@ -82,7 +82,7 @@ pub struct Registration {
 pub enum RegistrationMode {
     /// Anyone may.
     Open,
-    /// Whoever knows a token.
+    /// Whoever knows a token may.
     Token,
     /// Nobody, but for the shared secret.
     #[default]
