@@ -23,12 +23,11 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, oldest_node: 1, statements: include_str!("../migrations/0001_initial.sql") },
     Migration { version: 2, oldest_node: 1, statements: include_str!("../migrations/0002_replaced_tokens.sql") },
-    Migration { version: 3, oldest_node: 1, statements: include_str!("../migrations/0003_audit.sql") },
-    Migration { version: 4, oldest_node: 1, statements: include_str!("../migrations/0004_registration_tokens.sql") },
+    Migration { version: 3, oldest_node: 1, statements: include_str!("../migrations/0003_operators.sql") },
 ];
 
 /// The schema this version is written for.
-const KNOWN: i32 = 4;
+const KNOWN: i32 = 3;
 
 /// The newest schema that this version may be able to run on.
 pub(crate) const NEWEST: i32 = KNOWN + 1;
