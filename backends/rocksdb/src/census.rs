@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode};
+use rocksdb::{DB, IteratorMode};
 
 use crate::{
     OpenError,
     keys::{Family, Table},
 };
-
-/// More than there ever is in the logs of a store, bytes.
-const LARGEST_LOG: usize = 1 << 40;
 
 /// The rows of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +32,8 @@ pub fn census(path: &Path, notes: &Path) -> Result<Vec<Rows>, OpenError> {
     // All files are opened at once, so what is deleted later does no harm.
     options.set_max_open_files(-1);
     let names = Family::ALL.map(Family::name);
-    let families = names.iter().map(|name| {
-        let mut options = rocksdb::Options::default();
-        // RocksDB writes a table that has grown to this size to disk, which who only reads cannot: it dies of it.
-        options.set_write_buffer_size(LARGEST_LOG);
-        ColumnFamilyDescriptor::new(*name, options)
-    });
-    let db = DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(failed)?;
+    // Not read-only: that is for stores that are at rest, and dies of a log that is longer than a table in memory.
+    let db = DB::open_cf_as_secondary(&options, path, notes, names).map_err(failed)?;
     let mut counts: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     for family in names.iter().filter_map(|name| db.cf_handle(name)) {
         for row in db.iterator_cf(family, IteratorMode::Start) {
