@@ -197,6 +197,7 @@ fn examine_device(now: u64, health: &DeviceHealth, keys: Option<&DeviceKeys>) ->
     let id = &health.device.id;
     let is_within = |at: u64, span: Duration| now.saturating_sub(at) < millis(span);
     let in_use = health.device.last_seen_at.is_some_and(|at| is_within(at, IN_USE));
+    let delete = format!("olmstead device delete {} {}", id.user_id, id.device_id);
     let mut findings = Vec::new();
     let mut add = |kind, found: String, users_see: &str, remedy: String| {
         findings.push(Finding {
@@ -213,7 +214,7 @@ fn examine_device(now: u64, health: &DeviceHealth, keys: Option<&DeviceKeys>) ->
             Kind::DeviceKeysDoNotVerify,
             "the identity keys that are stored cannot be read".to_owned(),
             "Nobody encrypts to this device: what is sent to the user is undecryptable there.",
-            format!("Delete the device ({}) and let the user log in anew.", id.device_id),
+            format!("Delete the device (`{delete}`) and let the user log in anew."),
         ),
         None if !is_within(health.device.created_at, SETTLED) => add(
             Kind::NoDeviceKeys,
@@ -230,8 +231,8 @@ fn examine_device(now: u64, health: &DeviceHealth, keys: Option<&DeviceKeys>) ->
                     "the device's signature on its own keys is missing or wrong".to_owned(),
                     "Other clients refuse the device: nobody encrypts to it, and what it sends is distrusted.",
                     format!(
-                        "Delete the device ({}) and let the user log in anew; if it comes again, the client is broken.",
-                        id.device_id
+                        "Delete the device (`{delete}`) and let the user log in anew; if it comes again, the client is \
+                         broken."
                     ),
                 );
             }
@@ -303,7 +304,11 @@ fn inbox(now: u64, health: &DeviceHealth, in_use: bool, add: &mut impl FnMut(Kin
             if in_use {
                 "Let the user restart or update the client; a bot must sync.".to_owned()
             } else {
-                format!("If it will never be used again, delete it ({}).", health.device.id.device_id)
+                let id = &health.device.id;
+                format!(
+                    "If it will never be used again, delete it (`olmstead device delete {} {}`).",
+                    id.user_id, id.device_id
+                )
             },
         );
     }
