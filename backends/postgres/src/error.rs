@@ -63,6 +63,17 @@ pub enum OpenError {
     Storage(#[from] StorageError),
 }
 
+impl OpenError {
+    /// Whether it is likely to be over soon: the connection was lost on the way, or the server is starting or stopping.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect(error) | Self::Schema(error) => is_lost(error),
+            Self::Storage(StorageError::Unavailable { .. } | StorageError::Conflict) => true,
+            _ => false,
+        }
+    }
+}
+
 impl From<Failure> for OpenError {
     fn from(failure: Failure) -> Self {
         Self::Storage(failure.into())
@@ -91,22 +102,31 @@ impl From<StorageError> for Failure {
     }
 }
 
+/// Whether the connection was lost, or the server is starting or stopping.
+pub(crate) fn is_lost(error: &SqlError) -> bool {
+    match error {
+        // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout; connection exceptions;
+        // too_many_connections; read_only_sql_transaction, on what is a standby until it is promoted;
+        // idle_in_transaction_session_timeout; in_failed_sql_transaction and active_sql_transaction, by which a connection
+        // is not as it should be and as good as lost
+        SqlError::Database(database) => database.code().is_some_and(|code| {
+            let codes = ["57P01", "57P02", "57P03", "57P05", "53300", "25006", "25P03", "25P02", "25001"];
+            codes.contains(&&*code) || code.starts_with("08")
+        }),
+        SqlError::Io(_) | SqlError::Tls(_) | SqlError::Protocol(_) | SqlError::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Self {
         match &error {
+            lost if is_lost(lost) => Self::Lost(error),
             SqlError::Database(database) => match database.code().as_deref() {
                 // serialization_failure, deadlock_detected, lock_not_available
                 Some("40001" | "40P01" | "55P03") => Self::Again(error),
-                // admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout; connection exceptions;
-                // too_many_connections; read_only_sql_transaction, on what is a standby until it is promoted;
-                // idle_in_transaction_session_timeout; in_failed_sql_transaction and active_sql_transaction, by which a
-                // connection is not as it should be and as good as lost
-                Some("57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25006" | "25P03" | "25P02" | "25001") => {
-                    Self::Lost(error)
-                }
                 // not_null_violation: of all columns only a position can be absent.
                 Some("23502") => Self::NotRunning,
-                Some(code) if code.starts_with("08") => Self::Lost(error),
                 // Data exceptions and limits, such as a character that no text can have or a key that no index can hold.
                 Some(code) if code.starts_with("22") || code.starts_with("54") => {
                     Self::Final(StorageError::refused("PostgreSQL cannot hold this", error))
@@ -120,7 +140,6 @@ impl From<SqlError> for Failure {
                 Some("53100") => Self::Final(StorageError::unavailable("the disk of PostgreSQL is full", error)),
                 _ => Self::Final(StorageError::unavailable("PostgreSQL refused a statement", error)),
             },
-            SqlError::Io(_) | SqlError::Tls(_) | SqlError::Protocol(_) | SqlError::WorkerCrashed => Self::Lost(error),
             SqlError::PoolTimedOut => Self::Final(StorageError::unavailable("no connection became free", error)),
             SqlError::PoolClosed => Self::Final(StorageError::unavailable("the store is closed", error)),
             SqlError::ColumnDecode { .. } | SqlError::Decode(_) => {

@@ -1,6 +1,10 @@
 //! Opening a store.
 
-use std::{str::FromStr as _, sync::Arc, time::Duration};
+use std::{
+    str::FromStr as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     Connection as _, PgConnection, Row as _,
@@ -11,6 +15,9 @@ use crate::{OpenError, PostgresStore, connections::Connections, epoch, schema, s
 
 /// PostgreSQL 15, as the server numbers it.
 const OLDEST_SERVER: i32 = 150_000;
+
+/// Between two tries to open a store whose connections are lost.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What each connection asks of the server beyond [`settings`], where it is so. An operator may let commits wait for
 /// standbys, too, but not for nothing at all. Who waits for a lock when its client is gone goes, too, where the system
@@ -84,13 +91,33 @@ impl PostgresStore {
             }
             pool => pool.map_err(OpenError::Connect)?,
         };
-        check_server(&pool).await?;
-        schema::bring_up_to_date(&pool, options.create).await?;
-        let connections = Connections::new(pool);
-        epoch::begin(&connections).await?;
-        let stream = Stream::start(&connections, connect).await?;
+        let began = Instant::now();
+        let (connections, stream) = loop {
+            match prepare(&pool, &connect, options.create).await {
+                // A server that is just starting again, or drops connections, is no reason to end.
+                Err(error) if error.is_passing() && began.elapsed() < options.acquire_timeout => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the store could not be opened; once more"
+                    );
+                    tokio::time::sleep(PAUSE).await;
+                }
+                prepared => break prepared?,
+            }
+        };
         Ok(Arc::new_cyclic(|this| Self::new(this.clone(), connections, stream, &options)))
     }
+}
+
+/// All that is done with a database before it is used. May be done again: each step is done whole or not at all, and sees
+/// what was done.
+async fn prepare(pool: &PgPool, connect: &PgConnectOptions, create: bool) -> Result<(Connections, Stream), OpenError> {
+    check_server(pool).await?;
+    schema::bring_up_to_date(pool, create).await?;
+    let connections = Connections::new(pool.clone());
+    epoch::begin(&connections).await?;
+    let stream = Stream::start(&connections, connect.clone()).await?;
+    Ok((connections, stream))
 }
 
 /// What each connection asks of the server.

@@ -9,6 +9,7 @@ use olmstead_storage::{
     devices::DeviceRef, sync::SyncQuery,
 };
 use ruma::{OwnedUserId, UserId, user_id};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{task::JoinHandle, time::timeout};
 
 use crate::{
@@ -139,4 +140,29 @@ async fn who_gives_up_in_a_command_is_not_waited_for() {
     }
     drop(holder);
     works(&database, &store, &device).await;
+}
+
+/// A server that drops connections while a node starts, as one that is just starting again does, only holds it up.
+#[tokio::test]
+async fn a_start_outlives_lost_connections() {
+    let database = database();
+    let url = database.url().to_owned();
+    let dropping = tokio::spawn(async move {
+        let mut beside = PgConnection::connect(&url).await.unwrap();
+        let mut dropped = 0;
+        while dropped < 8 {
+            let gone: Vec<bool> = sqlx::query_scalar(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'olmstead'",
+            )
+            .fetch_all(&mut beside)
+            .await
+            .unwrap();
+            dropped += gone.len();
+        }
+    });
+    let store = PostgresStore::open(database.url(), Options::default()).await.unwrap();
+    dropping.await.unwrap();
+    store.set_account_data(&alice(), None, "kind", json("{}")).await.unwrap();
+    assert!(store.account_data(&alice(), None, "kind").await.unwrap().is_some());
 }
