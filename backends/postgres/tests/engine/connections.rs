@@ -150,7 +150,7 @@ async fn a_start_outlives_lost_connections() {
     let dropping = tokio::spawn(async move {
         let mut beside = PgConnection::connect(&url).await.unwrap();
         let mut dropped = 0;
-        while dropped < 8 {
+        while dropped < 20 {
             let gone: Vec<bool> = sqlx::query_scalar(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                  WHERE datname = current_database() AND application_name = 'olmstead'",
