@@ -48,8 +48,11 @@ async fn a_trace_follows_a_message_from_node_to_node() {
         json!([{"type": "org.example.trace", "sender": alice.user_id(), "content": {"secret": "hidden in content"}}]);
     assert_eq!(json!(to_device(&answer)), expected);
 
+    // Each node sends what it has when it likes to.
+    let put = "PUT /_matrix/client/v3/sendToDevice/{event_type}/{transaction_id}";
+    collector.trace(SENT.0, put).await;
     let spans = collector.trace(SENT.0, DELIVERY).await;
-    let request = named(&spans, "PUT /_matrix/client/v3/sendToDevice/{event_type}/{transaction_id}");
+    let request = named(&spans, put);
     assert_eq!(hex(&request.span.parent_span_id), SENT.1);
     assert_eq!(request.attribute("http.response.status_code").as_deref(), Some("200"));
     assert!(request.attribute("enduser.pseudo.id").is_some_and(|user| !user.is_empty()));
