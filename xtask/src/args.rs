@@ -22,6 +22,11 @@ impl Args {
         inline.map(str::to_owned).or_else(|| self.next()).ok_or_else(|| format!("{name} needs a value"))
     }
 
+    /// The option just read and its value, to be handed on.
+    pub(crate) fn option(&mut self, name: &str, inline: Option<&str>) -> Result<[String; 2], Failure> {
+        Ok([name.to_owned(), self.value(name, inline)?])
+    }
+
     /// All that is left.
     pub(crate) fn rest(self) -> Vec<String> {
         self.0.into()

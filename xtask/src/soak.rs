@@ -36,10 +36,7 @@ impl Plan {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name @ "--hours", inline) => plan.hours = args.value(name, inline)?,
                 ("--release", None) => plan.release = true,
-                (name, inline) if OPTIONS.contains(&name) => {
-                    plan.soak.push(name.to_owned());
-                    plan.soak.push(args.value(name, inline)?);
-                }
+                (name, inline) if OPTIONS.contains(&name) => plan.soak.extend(args.option(name, inline)?),
                 _ => return Err(format!("`{arg}` is not for `soak`; see `cargo xtask help`")),
             }
         }

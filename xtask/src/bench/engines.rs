@@ -34,7 +34,7 @@ impl Plan {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 (name, inline) if plan.report.take(name, inline, &mut args)? => {}
                 (name @ ("--only" | "--sizes" | "--seed"), inline) => {
-                    plan.rest.extend([name.to_owned(), args.value(name, inline)?]);
+                    plan.rest.extend(args.option(name, inline)?);
                 }
                 ("--quick", None) => plan.quick = true,
                 _ => return Err(format!("`{arg}` is not for `bench`; see `cargo xtask help`")),

@@ -33,10 +33,7 @@ impl Plan {
         while let Some(arg) = args.next() {
             match split_option(&arg) {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
-                (name, inline) if OPTIONS.contains(&name) => {
-                    plan.drill.push(name.to_owned());
-                    plan.drill.push(args.value(name, inline)?);
-                }
+                (name, inline) if OPTIONS.contains(&name) => plan.drill.extend(args.option(name, inline)?),
                 _ => return Err(format!("`{arg}` is not for `drill crash`; see `cargo xtask help`")),
             }
         }

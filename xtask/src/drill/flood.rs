@@ -30,10 +30,7 @@ impl Plan {
             match split_option(&arg) {
                 (name @ "--engine", inline) => plan.engines.push(Engine::parse(&args.value(name, inline)?)?),
                 ("--release", None) => plan.release = true,
-                (name, inline) if OPTIONS.contains(&name) => {
-                    plan.flood.push(name.to_owned());
-                    plan.flood.push(args.value(name, inline)?);
-                }
+                (name, inline) if OPTIONS.contains(&name) => plan.flood.extend(args.option(name, inline)?),
                 _ => return Err(format!("`{arg}` is not for `drill flood`; see `cargo xtask help`")),
             }
         }
