@@ -241,14 +241,7 @@ pub(crate) fn take(
 /// How many one-time keys there were. The device is told in any case, since it may not know what it should.
 pub(crate) fn spend(command: &mut Command<'_>, device: &DeviceRef) -> Result<u64> {
     let pools = Pools::read(command, device)?;
-    let mut spent = 0;
-    for (algorithm, mut head) in pools.heads {
-        spent += head.count();
-        while head.count() > 0 {
-            leave(command, device, &algorithm, &mut head)?;
-        }
-        command.put(&pool_part(device, HEAD, &algorithm), head.to_bytes())?;
-    }
+    let spent = leave_all(command, device, pools.heads)?;
     for (algorithm, mut fallback) in pools.fallbacks.into_iter().filter(|(_, fallback)| !fallback.used) {
         fallback.used = true;
         command.put_json(&pool_part(device, FALLBACK, &algorithm), &fallback)?;
@@ -273,16 +266,25 @@ pub(crate) fn drop_one_time_keys(inner: &Inner) -> Result<()> {
         let user_id = user_id.try_into().map_err(|_| StorageError::damaged("a user id of a pool"))?;
         let device = DeviceRef { user_id, device_id: device_id.into(), generation };
         let mut command = Command::new(inner, false);
-        for (algorithm, mut head) in Pools::read(&command, &device)?.heads {
-            while head.count() > 0 {
-                leave(&mut command, &device, &algorithm, &mut head)?;
-            }
-            command.put(&pool_part(&device, HEAD, &algorithm), head.to_bytes())?;
-        }
+        let heads = Pools::read(&command, &device)?.heads;
+        leave_all(&mut command, &device, heads)?;
         counts_changed(&mut command, &device)?;
         command.commit_relaxed()?;
     }
     Ok(())
+}
+
+/// All keys leave the pools of these heads. How many there were.
+fn leave_all(command: &mut Command<'_>, device: &DeviceRef, heads: BTreeMap<String, Head>) -> Result<u64> {
+    let mut left = 0;
+    for (algorithm, mut head) in heads {
+        left += head.count();
+        while head.count() > 0 {
+            leave(command, device, &algorithm, &mut head)?;
+        }
+        command.put(&pool_part(device, HEAD, &algorithm), head.to_bytes())?;
+    }
+    Ok(left)
 }
 
 /// The position of the last change of a device's counts.
