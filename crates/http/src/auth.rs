@@ -186,11 +186,21 @@ pub fn hash_token(token: &str) -> TokenHash {
     Sha256::digest(token.as_bytes()).into()
 }
 
+/// The `Authorization` header, if it is text.
+pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+/// The token of a value of that header.
+pub(crate) fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
 /// The token from the header, else from the query (GEN-4).
 pub(crate) fn access_token(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
-        let (scheme, token) = value.split_once(' ')?;
-        return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
+    if let Some(value) = authorization(headers) {
+        return bearer(value).map(str::to_owned);
     }
     let query = uri.query()?;
     form_urlencoded::parse(query.as_bytes())

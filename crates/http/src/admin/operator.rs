@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{header, request::Parts},
+    http::request::Parts,
     middleware::Next,
     response::Response,
 };
 use olmstead_service::{Secret, ServiceError, admin::audit::Operator};
 use olmstead_storage::devices::TokenHash;
 
-use crate::{auth::hash_token, error::ApiError};
+use crate::{
+    auth::{authorization, bearer, hash_token},
+    error::ApiError,
+};
 
 /// An operator and the token that lets him in.
 #[derive(Debug, Clone)]
@@ -46,12 +49,9 @@ pub(super) async fn let_in(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim());
-    let Some(token) = token else { return Err(ServiceError::MissingToken.into()) };
+    let Some(token) = authorization(request.headers()).and_then(bearer) else {
+        return Err(ServiceError::MissingToken.into());
+    };
     let Some(operator) = operators.find(token) else {
         return Err(ServiceError::UnknownToken { soft_logout: false }.into());
     };
