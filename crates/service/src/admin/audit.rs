@@ -3,12 +3,8 @@
 use olmstead_storage::audit::AuditEntry;
 use serde::{Deserialize, Serialize};
 
+use super::page_size;
 use crate::{Context, Result};
-
-/// Entries of a page at most.
-const MOST: usize = 1_000;
-/// Entries of a page by default.
-const PAGE: usize = 100;
 
 /// Who asks: the name that the configuration gives to the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +43,7 @@ pub struct Response {
 /// # Errors
 /// Only those of the store.
 pub async fn read(cx: &Context, request: &Request) -> Result<Response> {
-    let limit = request.limit.unwrap_or(PAGE).clamp(1, MOST);
+    let limit = page_size(request.limit);
     let entries = cx.storage.audit_entries(request.before, limit).await?;
     let next = if entries.len() < limit { None } else { entries.last().map(|(number, _)| *number) };
     Ok(Response { entries: entries.into_iter().map(|(number, entry)| Numbered { number, entry }).collect(), next })

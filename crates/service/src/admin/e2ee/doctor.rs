@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Context, Result,
+    admin::users::find,
     keys::{SIGNED_CURVE25519, read_stored},
     to_device,
 };
@@ -107,7 +108,7 @@ pub struct Response {
 pub async fn examine(cx: &Context, request: &Request) -> Result<Response> {
     let limit = request.limit.unwrap_or(PAGE).clamp(1, MOST);
     let accounts = match &request.user {
-        Some(user_id) => vec![super::account(cx, user_id).await?],
+        Some(user_id) => vec![find(cx, user_id).await?],
         None => cx.storage.accounts_after(request.from.as_deref(), limit).await?,
     };
     let mut page = Response::default();
@@ -118,9 +119,7 @@ pub async fn examine(cx: &Context, request: &Request) -> Result<Response> {
         page.users += 1;
         examine_user(cx, &account.user_id, &mut page).await?;
     }
-    let identities = std::mem::take(&mut page.identities);
-    page.findings.extend(shared(&identities));
-    page.identities = identities;
+    page.findings.extend(shared(&page.identities));
     Ok(page)
 }
 

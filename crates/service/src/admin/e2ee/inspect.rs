@@ -12,8 +12,8 @@ use olmstead_storage::{accounts::Account, inspection::DeviceHealth};
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_WAITING, account};
-use crate::{Context, Result, keys, to_device};
+use super::MOST_WAITING;
+use crate::{Context, Result, admin::users::find, keys, to_device};
 
 /// The newest changes of device lists among which that of the user is looked for, and signatures of others at most.
 const MOST_TRACES: usize = 10_000;
@@ -109,7 +109,7 @@ pub struct BackupReport {
 /// # Errors
 /// [`crate::Refusal::NotFound`] if there is no such account.
 pub async fn inspect(cx: &Context, user_id: &UserId) -> Result<UserReport> {
-    let account = account(cx, user_id).await?;
+    let account = find(cx, user_id).await?;
     let stored = cx.storage.cross_signing_keys(user_id).await?;
     let cross_signing = keys::read_stored(user_id, &stored)?;
     let health = cx.storage.device_health(user_id, MOST_WAITING).await?;

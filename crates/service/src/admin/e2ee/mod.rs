@@ -8,28 +8,21 @@ use std::time::Duration;
 
 use ruma::{OwnedUserId, UserId};
 
-use crate::{Context, Refusal, Result, ServiceError};
+use crate::{Context, Result, ServiceError};
 
 /// Waiting messages of a device are counted up to this.
-const MOST_WAITING: usize = 1_000;
+pub(crate) const MOST_WAITING: usize = 1_000;
 /// What waits for longer than this was not fetched by a client that works.
 const UNFETCHED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// An account of this server.
-async fn account(cx: &Context, user_id: &UserId) -> Result<olmstead_storage::accounts::Account> {
-    let found = cx.storage.account(user_id).await?;
-    found.ok_or_else(|| ServiceError::refused(Refusal::NotFound, format!("There is no account {user_id}.")))
-}
 
 /// A user id, or the name of a user of this server, with or without an `@`.
 ///
 /// # Errors
-/// [`Refusal::InvalidParam`] for what can be neither.
+/// [`crate::Refusal::InvalidParam`] for what can be neither.
 pub fn user_id(cx: &Context, text: &str) -> Result<OwnedUserId> {
     let full = match text.strip_prefix('@') {
         Some(rest) if rest.contains(':') => text.to_owned(),
         rest => format!("@{}:{}", rest.unwrap_or(text), cx.config.server_name),
     };
-    UserId::parse(&full)
-        .map_err(|error| ServiceError::refused(Refusal::InvalidParam, format!("{text} is no user id: {error}.")))
+    UserId::parse(&full).map_err(|error| ServiceError::invalid_param(format!("{text} is no user id: {error}.")))
 }

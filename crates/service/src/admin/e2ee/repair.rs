@@ -5,10 +5,12 @@ use olmstead_storage::devices::DeviceRef;
 use ruma::{OwnedDeviceId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
-use super::account;
 use crate::{
-    Context, Refusal, Result, ServiceError,
-    admin::audit::{Operator, recorded},
+    Context, Result,
+    admin::{
+        audit::{Operator, recorded},
+        users::{find, no_device},
+    },
     to_device,
 };
 
@@ -60,10 +62,10 @@ pub struct Response {
 /// Mends something, or tells what that would mean.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] if there is no such account or device.
+/// [`crate::Refusal::NotFound`] if there is no such account or device.
 pub async fn repair(cx: &Context, operator: &Operator, request: &Request) -> Result<Response> {
-    let account = account(cx, &request.user_id).await?;
-    let user_id = &account.user_id;
+    let user_id = &request.user_id;
+    find(cx, user_id).await?;
     if request.dry_run {
         return Ok(Response { affected: would_affect(cx, user_id, &request.mend).await?, done: false });
     }
@@ -117,10 +119,6 @@ async fn device(cx: &Context, user_id: &OwnedUserId, device_id: &OwnedDeviceId) 
     let devices = cx.storage.device_health(user_id, 0).await?;
     let found = devices.into_iter().find(|health| health.device.id.device_id == *device_id);
     found.map(|health| health.device.id).ok_or_else(|| no_device(user_id, device_id))
-}
-
-fn no_device(user_id: &OwnedUserId, device_id: &OwnedDeviceId) -> ServiceError {
-    ServiceError::refused(Refusal::NotFound, format!("{user_id} has no device {device_id}."))
 }
 
 /// How many messages that wait for a device are older than this, and the place after the last of them. Messages from

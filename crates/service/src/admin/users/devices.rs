@@ -5,7 +5,7 @@ use ruma::{OwnedDeviceId, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Context, Result, ServiceError,
+    Context, Result,
     admin::audit::{Operator, recorded},
 };
 
@@ -46,7 +46,7 @@ pub async fn list(cx: &Context, user: &str) -> Result<Response> {
 /// [`crate::Refusal::NotFound`], and `InvalidParam` for what is no user of this server.
 pub async fn delete(cx: &Context, operator: &Operator, user: &str, device_id: OwnedDeviceId) -> Result<()> {
     let user_id = super::account(cx, user).await?.user_id;
-    let unknown = || ServiceError::not_found(format!("{user_id} has no device {device_id}."));
+    let unknown = || super::no_device(&user_id, &device_id);
     if cx.storage.device(&user_id, &device_id).await?.is_none() {
         return Err(unknown());
     }

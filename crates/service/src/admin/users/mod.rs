@@ -7,7 +7,7 @@ pub mod list;
 pub mod show;
 
 use olmstead_storage::accounts::Account;
-use ruma::OwnedUserId;
+use ruma::{DeviceId, OwnedUserId, UserId};
 
 use super::e2ee;
 use crate::{Context, Refusal, Result, ServiceError};
@@ -30,9 +30,15 @@ pub fn local(cx: &Context, text: &str) -> Result<OwnedUserId> {
 /// # Errors
 /// As [`local`], and [`Refusal::NotFound`].
 pub(super) async fn account(cx: &Context, text: &str) -> Result<Account> {
-    let user_id = local(cx, text)?;
-    let found = cx.storage.account(&user_id).await?;
-    found.ok_or_else(|| not_there(&user_id))
+    find(cx, &local(cx, text)?).await
+}
+
+/// The account of an id.
+///
+/// # Errors
+/// [`Refusal::NotFound`].
+pub(super) async fn find(cx: &Context, user_id: &UserId) -> Result<Account> {
+    cx.storage.account(user_id).await?.ok_or_else(|| not_there(user_id))
 }
 
 /// As [`account`], for what only accounts can have done to them that were not deactivated.
@@ -44,8 +50,13 @@ async fn active(cx: &Context, text: &str) -> Result<Account> {
     if account.deactivated { Err(deactivated(&account.user_id)) } else { Ok(account) }
 }
 
-fn not_there(user_id: &OwnedUserId) -> ServiceError {
+fn not_there(user_id: &UserId) -> ServiceError {
     ServiceError::not_found(format!("There is no account {user_id}."))
+}
+
+/// The refusal of a device that is not there.
+pub(super) fn no_device(user_id: &UserId, device_id: &DeviceId) -> ServiceError {
+    ServiceError::not_found(format!("{user_id} has no device {device_id}."))
 }
 
 fn deactivated(user_id: &OwnedUserId) -> ServiceError {
