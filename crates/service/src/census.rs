@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use ruma::{OwnedRoomId, OwnedUserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Result, to_device};
+use crate::{Context, Result, admin::e2ee::MOST_WAITING, keys::SIGNED_CURVE25519, to_device};
 
 /// Users of one page.
 const PAGE: usize = 50;
@@ -18,10 +18,6 @@ const PAGE: usize = 50;
 const ROOMS: usize = 500;
 /// How often a page is looked at: ten thousand users take about a quarter of an hour, and the store notices nothing.
 const PACE: Duration = Duration::from_secs(4);
-/// Waiting messages are counted up to this.
-const MOST: usize = 1_000;
-/// The algorithm whose keys count.
-const ALGORITHM: &str = "signed_curve25519";
 
 /// What one look at everything counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +42,19 @@ pub struct Figures {
     pub longest_inbox: u64,
     /// How long the message waits that waits longest, milliseconds.
     pub oldest_message_ms: u64,
+}
+
+impl Figures {
+    /// What of it is told as metrics.
+    const fn census(&self) -> Census {
+        Census {
+            devices: self.devices_with_keys,
+            empty_pools: self.empty_pools,
+            used_fallbacks: self.used_fallbacks,
+            longest_inbox: self.longest_inbox,
+            oldest_message: self.oldest_message_ms,
+        }
+    }
 }
 
 /// What this node knows of how much there is. Each node looks for itself.
@@ -87,7 +96,6 @@ pub(crate) struct Taking {
     after: Option<OwnedUserId>,
     /// The users are through; rooms after this one follow.
     rooms: Option<Option<OwnedRoomId>>,
-    so_far: Census,
     figures: Figures,
 }
 
@@ -119,35 +127,30 @@ impl Taking {
     async fn look_at_users(&mut self, cx: &Context) -> Result<()> {
         let health = cx.telemetry.health();
         let accounts = cx.storage.accounts_after(self.after.as_deref(), PAGE).await?;
-        let (mut census, mut figures, now) = (self.so_far, self.figures, cx.now());
+        let (mut figures, now) = (self.figures, cx.now());
         figures.deactivated_users += accounts.iter().filter(|account| account.deactivated).count() as u64;
         for account in accounts.iter().filter(|account| !account.deactivated) {
             figures.users += 1;
-            for device in cx.storage.device_health(&account.user_id, MOST).await? {
+            for device in cx.storage.device_health(&account.user_id, MOST_WAITING).await? {
                 figures.devices += 1;
                 figures.waiting_messages += device.waiting;
                 if device.identity_keys.is_none() {
                     continue;
                 }
-                let keys = device.counts.one_time_keys.get(ALGORITHM).copied().unwrap_or(0);
-                census.devices += 1;
-                census.empty_pools += u64::from(keys == 0);
-                census.used_fallbacks += u64::from(device.fallback_keys.get(ALGORITHM) == Some(&true));
-                census.longest_inbox = census.longest_inbox.max(device.waiting);
+                let keys = device.counts.one_time_keys.get(SIGNED_CURVE25519).copied().unwrap_or(0);
+                figures.devices_with_keys += 1;
+                figures.empty_pools += u64::from(keys == 0);
+                figures.used_fallbacks += u64::from(device.fallback_keys.get(SIGNED_CURVE25519) == Some(&true));
+                figures.longest_inbox = figures.longest_inbox.max(device.waiting);
                 let sent = device.oldest.as_ref().and_then(|(_, event)| to_device::sent_at(event));
-                census.oldest_message = census.oldest_message.max(sent.map_or(0, |at| now.saturating_sub(at)));
+                figures.oldest_message_ms = figures.oldest_message_ms.max(sent.map_or(0, |at| now.saturating_sub(at)));
                 health.saw_device(keys, device.waiting);
             }
         }
-        figures.devices_with_keys = census.devices;
-        figures.empty_pools = census.empty_pools;
-        figures.used_fallbacks = census.used_fallbacks;
-        figures.longest_inbox = census.longest_inbox;
-        figures.oldest_message_ms = census.oldest_message;
-        (self.so_far, self.figures) = (census, figures);
+        self.figures = figures;
         self.after = accounts.last().map(|account| account.user_id.clone());
         if accounts.len() < PAGE {
-            health.saw_all(std::mem::take(&mut self.so_far));
+            health.saw_all(figures.census());
             self.after = None;
             self.rooms = Some(None);
         }
