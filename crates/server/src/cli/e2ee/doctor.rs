@@ -1,9 +1,7 @@
 //! `olmstead e2ee doctor`
 
-use std::collections::HashMap;
-
 use clap::Args;
-use olmstead_service::admin::e2ee::doctor::{Finding, Identity, Response, shared};
+use olmstead_service::admin::e2ee::doctor::{Finding, Identity, Kind, Response, shared};
 use serde::Serialize;
 
 use crate::cli::{
@@ -47,54 +45,25 @@ impl Command {
 
     async fn look(&self, api: &Api) -> Result<Report, ApiError> {
         let mut report = Report::default();
-        let mut seen: HashMap<String, Seen> = HashMap::new();
+        let mut identities: Vec<Identity> = Vec::new();
         let progress = Progress::start("users");
         let mut query = self.user.as_ref().map(|user| format!("?user={}", encoded(user))).unwrap_or_default();
         loop {
             let page: Response = api.get(&format!("/e2ee/doctor{query}")).await?.read()?;
             report.users += page.users;
             report.devices += page.devices;
-            report.findings.extend(page.findings);
+            // The same key may be on two pages, so those that are shared are looked for at the end.
+            report.findings.extend(page.findings.into_iter().filter(|found| found.kind != Kind::SharedIdentityKey));
             progress.at(report.users);
-            for identity in page.identities {
-                seen.entry(identity.key.clone()).or_default().meet(identity, report.users);
-            }
+            identities.extend(page.identities);
             match page.next {
                 Some(next) => query = format!("?limit=200&from={}", encoded(next.as_str())),
                 None => break,
             }
         }
-        // What is on one page was found there.
-        for Seen { met } in seen.into_values().filter(|seen| seen.met.len() > 1) {
-            let identities: Vec<Identity> = met.iter().map(|(identity, _)| identity.clone()).collect();
-            let over_pages = met.iter().any(|(_, page)| Some(*page) != met.first().map(|(_, first)| *first));
-            if over_pages {
-                report.findings.retain(|finding| !is_of(finding, &identities));
-                report.findings.extend(shared(&identities));
-            }
-        }
+        report.findings.extend(shared(&identities));
         Ok(report)
     }
-}
-
-/// Devices with one key, and the pages they were on.
-#[derive(Debug, Default)]
-struct Seen {
-    met: Vec<(Identity, u64)>,
-}
-
-impl Seen {
-    fn meet(&mut self, identity: Identity, page: u64) {
-        self.met.push((identity, page));
-    }
-}
-
-/// Whether a finding is about the shared key of these devices, of which it may not name all.
-fn is_of(finding: &Finding, identities: &[Identity]) -> bool {
-    finding.kind == olmstead_service::admin::e2ee::doctor::Kind::SharedIdentityKey
-        && identities.iter().any(|identity| {
-            identity.user_id == finding.user_id && Some(&identity.device_id) == finding.device_id.as_ref()
-        })
 }
 
 fn text(finding: &Finding) -> String {
